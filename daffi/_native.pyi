@@ -1,0 +1,200 @@
+"""The engine: connections, routing, pending calls and the two formats written in Rust.
+
+Private. A *payload* is what travels with a call in one direction. Its Python shape depends
+on the format tag (see `daffi.SerdeFormat`): PICKLE, `bytes` or a list that holds the pickle
+and then its out-of-band buffers; JSON and MSGPACK, the plain object itself, which is encoded
+and decoded here; OPAQUE, `bytes` or `str` (any buffer when sending) and `None` for nothing.
+Arguments travel as the payload `(args, kwargs)` in JSON and MSGPACK.
+"""
+
+from collections.abc import Sequence
+from typing import Any, final
+
+__version__: str
+
+Function = tuple[str, str, str]  # name, signature, first line of its documentation
+Answer = tuple[int, Any]  # format, payload
+Address = tuple[str, str, int]  # "tcp", host, port; or "unix", path, 0
+
+@final
+class Mailbox:
+    """Calls that came for one node, waiting for the threads that run them."""
+
+    def __new__(cls, workers: int) -> Mailbox: ...
+    def take(self) -> Job | None:
+        """Wait for the next job; `None` once the mailbox is closed and empty.
+
+        Marks the calling thread as one of this node's: while it waits in a call that it
+        made from inside a callback, it is handed calls of the same chain.
+        """
+
+    def crowded(self) -> bool:
+        """Whether the caller should start one more thread that takes jobs.
+
+        True when no thread is idle and fewer than `workers` exist; the answer counts the
+        new thread as existing.
+        """
+
+    def close(self) -> None: ...
+
+@final
+class Job:
+    """One call that somebody made of us. Dropped unanswered, it answers with an error."""
+
+    function: str
+    caller: str
+    format: int
+    deadline: float | None  # seconds on the clock of time.monotonic()
+    oneway: bool  # nobody waits for the outcome
+    cancelled: bool
+
+    def begin(self) -> bool:
+        """Whether the call should still run; False when it was cancelled or is too late."""
+
+    def payload(self) -> Any:
+        """The arguments as they travelled; may be taken once."""
+
+    def finish(self, format: int, payload: Any) -> None:
+        """Answer. Raises `SerializationError` or `MessageTooLarge`; the job is then still open."""
+
+    def fail(
+        self,
+        kind: str,
+        type_name: str,
+        message: str,
+        traceback: str,
+        arguments: tuple[Any, ...] | None,
+        pickled: bytes | None,
+    ) -> None:
+        """Answer with a failure. Never raises; arguments that are not plain are left out."""
+
+@final
+class Parking:
+    """Where a thread that took `job` waits for other Python code, a coroutine on a loop, say."""
+
+    def __new__(cls, job: Job) -> Parking: ...
+    def wake(self) -> None: ...
+    def wait(self) -> Job | bool:
+        """True when woken, False (once) when `job` was cancelled, or a call of its chain to run."""
+
+@final
+class Pending:
+    """An answer that has not come, left because a call of the same chain wants to run first."""
+
+    job: Job
+    def wait(self) -> Any:
+        """Go on waiting: what `Client.call` returns."""
+
+@final
+class Stream:
+    """One stream to one worker. Dropping it ends it."""
+
+    def send(self, payload: Any, timeout: float | None = None) -> Pending | None:
+        """Send one item, waiting for credit; with acknowledgements, also until it has run."""
+
+    def end(self) -> None: ...
+
+@final
+class Client:
+    def __new__(
+        cls,
+        *,
+        name: str,
+        address: Address,
+        mailbox: Mailbox,
+        max_message: int,
+        reconnect: bool,
+        connect_timeout: float,
+        allow_pickle: bool | None,
+    ) -> Client: ...
+    def connect(self, wait: float | None) -> None: ...
+    def call(
+        self,
+        function: str,
+        format: int,
+        payload: Any,
+        *,
+        receivers: Sequence[str] | None = None,
+        cast: bool = False,
+        timeout: float | None = None,
+        parent: Job | None = None,
+    ) -> Answer | dict[str, Answer | BaseException] | Pending:
+        """Call and wait. The dict is for casts.
+
+        A call made inside a callback names the callback's job as its `parent`: it joins the
+        chain and inherits the deadline.
+        """
+
+    def post(
+        self,
+        function: str,
+        format: int,
+        payload: Any,
+        *,
+        receivers: Sequence[str] | None = None,
+        cast: bool = False,
+        parent: Job | None = None,
+    ) -> None:
+        """Call and forget; waits while the pipe is full."""
+
+    def open(
+        self,
+        function: str,
+        format: int,
+        *,
+        receiver: str | None = None,
+        acknowledged: bool = True,
+        timeout: float | None = None,
+        parent: Job | None = None,
+    ) -> Stream: ...
+    def wait_for_members(self, names: Sequence[str], timeout: float | None) -> None: ...
+    def wait_for_function(self, name: str, timeout: float | None) -> None: ...
+
+    # What follows is the same on a Server.
+    def announce(self, functions: Sequence[Function]) -> None:
+        """The functions that this node offers from now on, all of them."""
+
+    def members(self) -> list[tuple[str, list[Function]]]: ...
+    def stats(self) -> dict[str, Any]: ...
+    def watch(self) -> None:
+        """Ask for presence events; before or after the start."""
+
+    def next_event(self) -> tuple[str, str] | None:
+        """Wait for ("connected" | "disconnected", member); None when the node has stopped."""
+
+    def join(self, timeout: float | None) -> bool:
+        """Wait until the node has stopped (True); raises what ended a client for good."""
+
+    def stop(self, timeout: float) -> None:
+        """Drain for at most `timeout` seconds, then close."""
+
+@final
+class Server:
+    def __new__(
+        cls,
+        *,
+        name: str,
+        address: Address,
+        mailbox: Mailbox | None,
+        max_message: int,
+        allow_pickle: bool | None,
+        balance: str,
+    ) -> Server:
+        """A Router has no mailbox; a Service has one."""
+
+    def start(self) -> None: ...
+    @property
+    def port(self) -> int | None: ...
+    def announce(self, functions: Sequence[Function]) -> None: ...
+    def members(self) -> list[tuple[str, list[Function]]]: ...
+    def stats(self) -> dict[str, Any]: ...
+    def watch(self) -> None: ...
+    def next_event(self) -> tuple[str, str] | None: ...
+    def join(self, timeout: float | None) -> bool: ...
+    def stop(self, timeout: float) -> None: ...
+
+def shutdown() -> None:
+    """Stop every node of this process at once; for `atexit`."""
+
+def forks() -> int:
+    """How often this process is a fork of one that had the engine loaded."""
