@@ -1,0 +1,136 @@
+"""The rows of the table: which scenario, over which processes, and what must come out.
+
+Lives here: data. No measuring, no processes. Imports nothing of ours.
+"""
+
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import Any
+
+KIB = 1 << 10
+MIB = 1 << 20
+
+
+@dataclass(frozen=True)
+class Row:
+    """One scenario as the table shows it."""
+
+    name: str
+    title: str
+    unit: str
+    scenario: str  # module:function of the child that measures
+    stack: str = "service"  # which processes serve, see bench.stage
+    options: dict[str, Any] = field(default_factory=dict)
+    must: float | None = None  # least ratio to 3.0.1, or to `than`; 2 is twice as good
+    than: str | None = None  # compare with another row of ours instead of with 3.0.1
+    limit: float | None = None  # the figure itself must not be above
+    less: bool = False  # a smaller figure is the better one
+    peer: bool = True  # daffi 3.0.1 can do it
+    floor: bool = False  # plain sockets, no daffi
+
+
+def _call(name: str, title: str, scenario: str, **rest: Any) -> Row:
+    return Row(name, title, rest.pop("unit", "calls/s"), f"bench.calling:{scenario}", **rest)
+
+
+def _floor(name: str, title: str, unit: str, scenario: str, stack: str, size: int) -> Row:
+    role = f"bench.floor:{scenario}"
+    return Row(name, title, unit, role, stack, {"size": size}, peer=False, floor=True)
+
+
+def _echo(name: str, title: str, size: int, must: float, stack: str = "service") -> Row:
+    options = {"size": size}
+    return _call(name, title, "echo", unit="GiB/s", stack=stack, options=options, must=must)
+
+
+def _record(serde: str, must: float) -> Row:
+    name = f"record_{serde.lower()}"
+    return _call(name, f"2 KB record, {serde}", "record", options={"serde": serde}, must=must)
+
+
+def _arrive(name: str, title: str, must: float, size: int, burst: int) -> Row:
+    options = {"size": size, "burst": burst}
+    return _call(name, title, name, unit="items/s", options=options, must=must)
+
+
+THREADS = {"threads": 16}
+
+ROWS: tuple[Row, ...] = (
+    _call("add", "small call, one after another", "add", must=1.4),
+    _record("OPAQUE", 1.4),
+    _record("PICKLE", 1.3),
+    _record("JSON", 1.4),
+    _record("MSGPACK", 1.4),
+    _call("add_unix", "small call, Unix socket", "add", stack="unix", peer=False),
+    _call("add_routed", "small call through the Router", "add", stack="router1", must=1.2),
+    _call("threads", "16 threads, one connection", "add_threads", options=THREADS, must=8),
+    _call(
+        "threads_routed",
+        "16 threads, one connection, routed",
+        "add_threads",
+        stack="router1",
+        options=THREADS,
+        must=6,
+    ),
+    _echo("echo_64k", "echo OPAQUE 64 KiB", 64 * KIB, 2),
+    _echo("echo_1m", "echo OPAQUE 1 MiB", MIB, 4),
+    _echo("echo_16m", "echo OPAQUE 16 MiB", 16 * MIB, 6),
+    _echo("echo_16m_routed", "echo OPAQUE 16 MiB, routed", 16 * MIB, 4, "router1"),
+    _call(
+        "array_16m",
+        "echo NumPy array 16 MiB, PICKLE",
+        "array",
+        unit="GiB/s",
+        options={"size": 16 * MIB},
+        must=0.67,
+        than="echo_16m",
+    ),
+    _arrive("stream", "stream, 4 KiB chunks", 1.3, 4 * KIB, 500),
+    _arrive("stream_nowait", "stream_nowait, 4 KiB chunks", 2, 4 * KIB, 5000),
+    _arrive("rpc_nowait", "rpc_nowait", 2, 0, 5000),
+    _call("cast_4", "cast to 4 workers", "cast", unit="casts/s", stack="router4", must=1.5),
+    _call(
+        "idle_memory",
+        "server memory per idle connection",
+        "idle_memory",
+        unit="KiB",
+        options={"connections": 300},
+        must=2,
+        less=True,
+    ),
+    _call("connect", "connect, handshake included", "connect", unit="us", must=0.8, less=True),
+    _call("connect_close", "connect and close", "connect_close", unit="us", less=True),
+    _call(
+        "import",
+        "import daffi",
+        "import_time",
+        unit="ms",
+        stack="nobody",
+        limit=40,
+        less=True,
+    ),
+    _floor("floor_tcp", "64 bytes, TCP", "trips/s", "ping", "floor_tcp", 64),
+    _floor("floor_unix", "64 bytes, Unix", "trips/s", "ping", "floor_unix", 64),
+    _floor("floor_tcp_64k", "64 KiB, TCP", "GiB/s", "echo", "floor_tcp", 64 * KIB),
+    _floor("floor_tcp_1m", "1 MiB, TCP", "GiB/s", "echo", "floor_tcp", MIB),
+    _floor("floor_tcp_16m", "16 MiB, TCP", "GiB/s", "echo", "floor_tcp", 16 * MIB),
+    _floor("floor_unix_64k", "64 KiB, Unix", "GiB/s", "echo", "floor_unix", 64 * KIB),
+    _floor("floor_unix_1m", "1 MiB, Unix", "GiB/s", "echo", "floor_unix", MIB),
+    _floor("floor_unix_16m", "16 MiB, Unix", "GiB/s", "echo", "floor_unix", 16 * MIB),
+)
+
+
+def choose(only: str | None) -> list[Row]:
+    """The rows whose names match one of the comma-separated patterns; all for `None`.
+
+    A pattern is a name, or a shell pattern like `echo_*`. A pattern that matches nothing is a
+    `ValueError` that lists the names.
+    """
+    if not only:
+        return list(ROWS)
+    patterns = [pattern.strip() for pattern in only.split(",") if pattern.strip()]
+    for pattern in patterns:
+        if not any(fnmatchcase(row.name, pattern) for row in ROWS):
+            names = ", ".join(row.name for row in ROWS)
+            raise ValueError(f"no scenario is called {pattern!r}; there are: {names}")
+    return [row for row in ROWS if any(fnmatchcase(row.name, each) for each in patterns)]

@@ -1,0 +1,46 @@
+"""A worker that can be told to be slow, or to fail.
+
+In more terminals:
+
+    python 2_worker.py [port] [name] [stock] [seconds]
+
+It prints:
+
+    ready: ...
+    price of tea is now 275
+    price of cake is now 430
+    stopped
+"""
+
+import sys
+import time
+
+from daffi import Client, callback
+
+PORT = int(sys.argv[1]) if len(sys.argv) > 1 else 7700
+NAME = sys.argv[2] if len(sys.argv) > 2 else "berlin"
+STOCK = int(sys.argv[3]) if len(sys.argv) > 3 else 10
+SECONDS = float(sys.argv[4]) if len(sys.argv) > 4 else 0.0
+
+
+@callback
+def in_stock(item: str) -> int:
+    """How many there are in this shop."""
+    time.sleep(SECONDS)
+    if STOCK < 0:
+        raise RuntimeError("this shop is closed")
+    return STOCK
+
+
+@callback
+def set_price(item: str, cents: int) -> None:
+    """Every shop should hear of this."""
+    print(f"price of {item} is now {cents}", flush=True)
+
+
+if __name__ == "__main__":
+    worker = Client(NAME, "127.0.0.1", PORT)
+    worker.connect(wait=10)
+    print(f"ready: {NAME}", flush=True)
+    worker.join()
+    print("stopped", flush=True)

@@ -1,0 +1,70 @@
+"""Sends its own functions, classes and exceptions to a worker that has none of them.
+
+In the third terminal:
+
+    python 3_caller.py [port]
+
+It prints:
+
+    in another process: True
+    a point: Point(x=4, y=6)
+    of the same class: True
+    caught: OutOfRange with limit 10
+    told by: worker
+"""
+
+import os
+import sys
+from dataclasses import dataclass
+
+from daffi import Client
+from daffi.exceptions import RemoteCallError
+
+PORT = int(sys.argv[1]) if len(sys.argv) > 1 else 7700
+
+
+@dataclass(frozen=True)
+class Point:
+    """Known to this program alone."""
+
+    x: int
+    y: int
+
+
+class OutOfRange(Exception):
+    """An exception can carry more than a text."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(limit)
+        self.limit = limit
+
+
+def add(a: Point, b: Point) -> Point:
+    """Runs at the worker, with the classes that it needs."""
+    return Point(a.x + b.x, a.y + b.y)
+
+
+def check(value: int, *, limit: int) -> int:
+    """Raises at the worker."""
+    if value > limit:
+        raise OutOfRange(limit)
+    return value
+
+
+with Client("caller", "127.0.0.1", PORT) as conn:
+    conn.wait_for_function("run", timeout=30)
+    call = conn.rpc(timeout=10, serde="pickle")
+
+    print("in another process:", call.run(os.getpid) != os.getpid())
+
+    point = call.run(add, Point(1, 2), Point(3, 4))
+    print("a point:", point)
+    print("of the same class:", point == Point(4, 6))
+
+    # An exception of one's own comes back as itself, and knows where it was raised.
+    try:
+        call.run(check, 11, limit=10)
+    except OutOfRange as error:
+        assert isinstance(error, RemoteCallError)
+        print(f"caught: OutOfRange with limit {error.limit}")
+        print("told by:", error.worker)

@@ -1,0 +1,27 @@
+"""A Router that lets no pickle through.
+
+In the first terminal:
+
+    python 1_router.py [port]
+
+With `allow_pickle=False` every format but PICKLE passes: no caller can make a worker run code
+that the worker does not have.
+
+It prints:
+
+    ready on 127.0.0.1:7700
+    stopped
+"""
+
+import sys
+
+from daffi import Router
+
+PORT = int(sys.argv[1]) if len(sys.argv) > 1 else 7700
+
+if __name__ == "__main__":
+    router = Router("router", "127.0.0.1", PORT, allow_pickle=False)
+    router.start()
+    print(f"ready on {router.host}:{router.port}", flush=True)
+    router.join()
+    print("stopped", flush=True)

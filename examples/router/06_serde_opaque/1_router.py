@@ -1,0 +1,27 @@
+"""A Router for OPAQUE: bytes pass through as they come.
+
+In the first terminal:
+
+    python 1_router.py [port]
+
+A large message travels in pieces, so that small calls pass between them, and the Router holds
+only a few of the pieces at a time.
+
+It prints:
+
+    ready on 127.0.0.1:7700
+    stopped
+"""
+
+import sys
+
+from daffi import Router
+
+PORT = int(sys.argv[1]) if len(sys.argv) > 1 else 7700
+
+if __name__ == "__main__":
+    router = Router("router", "127.0.0.1", PORT)
+    router.start()
+    print(f"ready on {router.host}:{router.port}", flush=True)
+    router.join()
+    print("stopped", flush=True)

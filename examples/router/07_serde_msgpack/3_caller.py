@@ -1,0 +1,29 @@
+"""Numbers as keys, bytes as values: calls in MSGPACK through a Router.
+
+In the last terminal, with the workers north and south running:
+
+    python 3_caller.py [port]
+
+It prints:
+
+    bytes that came: 3
+    north: {1: 20.0, 2: 5.5}
+    south: {7: -3.0}
+"""
+
+import sys
+
+from daffi import Client
+
+PORT = int(sys.argv[1]) if len(sys.argv) > 1 else 7700
+
+with Client("station", "127.0.0.1", PORT) as conn:
+    conn.wait_for_members("north", "south", timeout=30)
+
+    north = conn.rpc(receiver="north", serde="msgpack")
+    north.record(1, [19.0, 21.0])
+    print("bytes that came:", north.record(2, [5.5], raw=b"\x01\x02\x03"))
+    conn.rpc(receiver="south", serde="msgpack").record(7, [-3.0])
+
+    for name, averages in sorted(conn.cast(serde="msgpack").averages().items()):
+        print(f"{name}: {averages}")

@@ -1,0 +1,32 @@
+//! Who is here, who gets the call, who is waiting, who has credit.
+//!
+//! State and rules only: no sockets, no threads, no clock of its own. Whoever owns a [`Hub`] hands
+//! it messages with the time at which they came, and carries out the [`Action`]s that it returns,
+//! in their order. Imports `wire` and nothing else of ours.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `router` | the server's side: [`Hub`], who joins and leaves, questions, presence |
+//! | `delivery` | the server's side of a call: to its workers, and back |
+//! | `routes` | calls on their way through a server, found from either end |
+//! | `through` | large messages that pass through a server in pieces |
+//! | `members` | members, what they offer, whose turn it is |
+//! | `questions` | questions that can't be answered yet |
+//! | `calls` | the caller's side: calls that are not answered yet |
+//! | `credit` | windows and ledgers |
+
+mod calls;
+mod credit;
+mod delivery;
+mod members;
+mod questions;
+mod router;
+mod routes;
+#[cfg(test)]
+mod tests;
+mod through;
+
+pub use calls::{Calls, Lost, Row};
+pub use credit::{Ledger, Window};
+pub use members::{Balance, PeerKey};
+pub use router::{Action, Gauges, Hub, Joining, Message};

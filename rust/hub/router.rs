@@ -1,0 +1,370 @@
+use std::time::Instant;
+
+use super::members::{Peer, Peers};
+use super::questions::Questions;
+use super::routes::Routes;
+use super::through::Throughs;
+use super::{Balance, Ledger, PeerKey, Window};
+use crate::wire::{
+    Announcement, Credit, Failure, FailureKind, Flags, Format, Frame, Function, Hello, Kind,
+    Limits, MAX_NAME, Member, Presence, Question, Ran, WireError,
+};
+
+/// A frame, and what its owner attached to it: a body too large for one frame, in any form that
+/// the owner likes. The hub never looks at it.
+#[derive(Debug)]
+pub struct Message<L> {
+    /// The frame.
+    pub frame: Frame,
+    /// What is attached.
+    pub rest: Option<L>,
+}
+
+impl<L> From<Frame> for Message<L> {
+    fn from(frame: Frame) -> Self {
+        Self { frame, rest: None }
+    }
+}
+
+/// What the owner of a hub must do.
+#[derive(Debug)]
+pub enum Action<P, L> {
+    /// Send this to that peer.
+    Send(P, Message<L>),
+    /// Say goodbye to that peer with this reason, and close its connection.
+    Close(P, Failure),
+    /// Tell the server's own listeners.
+    Event(Presence),
+}
+
+/// What a connection brings along when it becomes a member.
+#[derive(Debug)]
+pub struct Joining<P> {
+    /// How its owner reaches it.
+    pub handle: P,
+    /// Its greeting.
+    pub hello: Hello,
+    /// Whether pickles that enter by it may be read.
+    pub trusted: bool,
+    /// Whether it is the server itself, which runs functions in its own process.
+    pub local: bool,
+}
+
+/// What can be counted in a hub.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Gauges {
+    /// Members, the server's own functions included.
+    pub members: usize,
+    /// Calls, legs of casts, and streams that are not ended.
+    pub routes: usize,
+    /// Those of them that wait for their worker's credit.
+    pub queued: usize,
+    /// Large messages that pass through.
+    pub transfers: usize,
+    /// Questions that are not answered yet.
+    pub questions: usize,
+}
+
+/// A server's members, and the calls that pass between them.
+///
+/// `P` is how the owner reaches a peer.
+#[derive(Debug)]
+pub struct Hub<P, L> {
+    pub(super) name: String,
+    pub(super) balance: Balance,
+    pub(super) limits: Limits,
+    pub(super) peers: Peers<P, L>,
+    pub(super) routes: Routes,
+    pub(super) throughs: Throughs,
+    pub(super) stopping: bool,
+    questions: Questions,
+}
+
+impl<P: Clone, L> Hub<P, L> {
+    /// An empty hub of a server with this name, which grants these limits to each of its peers.
+    pub fn new(name: String, balance: Balance, limits: Limits) -> Self {
+        Self {
+            name,
+            balance,
+            limits,
+            peers: Peers::default(),
+            routes: Routes::default(),
+            throughs: Throughs::default(),
+            stopping: false,
+            questions: Questions::default(),
+        }
+    }
+
+    /// Makes a connection a member. It takes its name over from whoever had it.
+    pub fn join(
+        &mut self,
+        joining: Joining<P>,
+        out: &mut Vec<Action<P, L>>,
+    ) -> Result<PeerKey, Failure> {
+        let Joining {
+            handle,
+            hello,
+            trusted,
+            local,
+        } = joining;
+        check_name(&hello.name)?;
+        check_functions(&hello.functions)?;
+        if hello.name == self.name && !local {
+            let text = format!(
+                "the server itself is called {:?}: choose another name",
+                self.name
+            );
+            return Err(Failure::new(FailureKind::Protocol, Ran::No, text));
+        }
+        if let Some(old) = self.peers.named(&hello.name) {
+            let same = self
+                .peers
+                .get(old)
+                .is_some_and(|p| p.incarnation == *hello.incarnation);
+            let text = match same {
+                true => "its own newer connection took its place".to_owned(),
+                false => format!("another node took the name {:?}", hello.name),
+            };
+            let handle = self.peers.get(old).map(|peer| peer.handle.clone());
+            let kind = if same {
+                FailureKind::Disconnected
+            } else {
+                FailureKind::Evicted
+            };
+            self.leave(old, out);
+            out.extend(handle.map(|h| Action::Close(h, Failure::new(kind, Ran::Maybe, text))));
+        }
+        let key = self.peers.insert(Peer {
+            name: hello.name.clone(),
+            incarnation: *hello.incarnation,
+            functions: Vec::new(),
+            trusted,
+            watching: false,
+            local,
+            window: Window::new(&hello.limits),
+            ledger: Ledger::new(self.limits),
+            backlog: Default::default(),
+            pending: 0,
+            handle,
+        });
+        self.peers.announce(key, hello.functions, false);
+        if !local {
+            self.tell(Presence(true, hello.name), key, out);
+        }
+        if hello.watch {
+            self.watch(key, out);
+        }
+        self.settle_questions(out);
+        Ok(key)
+    }
+
+    /// A connection is gone. Its calls are cancelled, the calls that it ran fail, those that it
+    /// had not been sent yet go to others where they may.
+    pub fn leave(&mut self, key: PeerKey, out: &mut Vec<Action<P, L>>) {
+        let Some(peer) = self.peers.remove(key) else {
+            return;
+        };
+        self.questions.forget(key);
+        let (aborted, credits) = self.throughs.forget(key);
+        for (to, id) in aborted {
+            self.send(to, Frame::new(Kind::Abort, id), out);
+        }
+        for (to, credit) in credits {
+            self.send(to, credit.frame(), out);
+        }
+        self.orphan(key, peer, out);
+    }
+
+    /// Everything that a peer says once it is a member.
+    pub fn message(
+        &mut self,
+        from: PeerKey,
+        message: Message<L>,
+        now: Instant,
+        out: &mut Vec<Action<P, L>>,
+    ) -> Result<(), WireError> {
+        let frame = &message.frame;
+        let id = frame.id;
+        match frame.kind {
+            Kind::Call | Kind::Open => self.call(from, message, now, out)?,
+            Kind::Answer | Kind::Failure => self.answer(from, message, out),
+            Kind::Cancel => {
+                if !self.questions.cancel(from, id) {
+                    self.cancel(from, id, out);
+                }
+            }
+            Kind::Item | Kind::End => self.item(from, message, out),
+            Kind::Credit => self.credit(from, Credit::read(frame)?, now, out),
+            Kind::Piece => {
+                for (to, id) in self.throughs.piece((from, id), frame.body.len()) {
+                    self.send(
+                        to,
+                        Frame {
+                            id,
+                            ..frame.clone()
+                        },
+                        out,
+                    );
+                }
+            }
+            Kind::Abort => {
+                for (to, id) in self.throughs.close((from, id)) {
+                    self.send(to, Frame::new(Kind::Abort, id), out);
+                }
+            }
+            Kind::Announce => {
+                let Announcement { functions, more } = Announcement::decode(&frame.body)?;
+                if let Err(failure) = check_functions(&functions) {
+                    return Err(WireError::Body("announcement", failure.message));
+                }
+                self.peers.announce(from, functions, more);
+                self.send(from, Frame::new(Kind::Answer, id), out);
+                self.settle_questions(out);
+            }
+            Kind::Leaving => {
+                self.peers.withdraw(from);
+                self.send(from, Frame::new(Kind::Answer, id), out);
+            }
+            Kind::Ask => self.ask(from, id, Question::decode(&frame.body)?, out),
+            Kind::Watch => self.watch(from, out),
+            Kind::Ping => {}
+            Kind::Hello
+            | Kind::Challenge
+            | Kind::Proof
+            | Kind::Welcome
+            | Kind::Goodbye
+            | Kind::Targets
+            | Kind::Presence => {
+                return Err(WireError::Malformed(
+                    "a kind that only comes at another time",
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// From now on new calls are refused; those that run go on.
+    pub fn stop(&mut self) {
+        self.stopping = true;
+    }
+
+    /// The server's own functions, from now on.
+    pub fn announce(
+        &mut self,
+        key: PeerKey,
+        functions: Vec<Function>,
+        out: &mut Vec<Action<P, L>>,
+    ) {
+        self.peers.announce(key, functions, false);
+        self.settle_questions(out);
+    }
+
+    /// Everybody, with what they offer.
+    pub fn members(&self) -> Vec<Member> {
+        self.peers.list()
+    }
+
+    /// The handle of everybody.
+    pub fn handles(&self) -> Vec<P> {
+        self.peers.iter().map(|peer| peer.handle.clone()).collect()
+    }
+
+    /// What there is to count.
+    pub fn gauges(&self) -> Gauges {
+        Gauges {
+            members: self.peers.len(),
+            routes: self.routes.len(),
+            queued: self.routes.iter().filter(|route| route.queued).count(),
+            transfers: self.throughs.len(),
+            questions: self.questions.len(),
+        }
+    }
+
+    pub(super) fn send(
+        &self,
+        to: PeerKey,
+        message: impl Into<Message<L>>,
+        out: &mut Vec<Action<P, L>>,
+    ) {
+        if let Some(peer) = self.peers.get(to) {
+            out.push(Action::Send(peer.handle.clone(), message.into()));
+        }
+    }
+
+    /// Tells everybody who listens, but for the one whom it is about.
+    pub(super) fn tell(&self, presence: Presence, about: PeerKey, out: &mut Vec<Action<P, L>>) {
+        let listening = self.peers.iter().filter(|peer| peer.watching);
+        out.extend(listening.map(|p| Action::Send(p.handle.clone(), presence.frame().into())));
+        if self.peers.get(about).is_none_or(|peer| !peer.local) {
+            out.push(Action::Event(presence));
+        }
+    }
+
+    fn watch(&mut self, key: PeerKey, out: &mut Vec<Action<P, L>>) {
+        let Some(peer) = self.peers.get_mut(key) else {
+            return;
+        };
+        if std::mem::replace(&mut peer.watching, true) {
+            return;
+        }
+        let own = peer.name.clone();
+        let others = self.peers.iter().map(|peer| &peer.name);
+        let others = others.filter(|name| **name != own && **name != self.name);
+        for name in std::iter::once(&self.name).chain(others) {
+            self.send(key, Presence(true, name.clone()).frame(), out);
+        }
+    }
+
+    fn ask(&mut self, from: PeerKey, id: u64, question: Question, out: &mut Vec<Action<P, L>>) {
+        if question == Question::Members {
+            let answer =
+                Frame::new(Kind::Answer, id).with_body(Member::encode_list(&self.members()));
+            self.send(
+                from,
+                Frame {
+                    format: Format::MsgPack,
+                    ..answer
+                },
+                out,
+            );
+        } else {
+            self.questions.keep(from, id, question);
+            self.settle_questions(out);
+        }
+    }
+
+    fn settle_questions(&mut self, out: &mut Vec<Action<P, L>>) {
+        let here = |name: &String| *name == self.name || self.peers.named(name).is_some();
+        let settled = self.questions.settle(|question| match question {
+            Question::Members => true,
+            Question::WaitMembers { names } => names.iter().all(here),
+            Question::WaitFunction { name } => self.peers.offered(name),
+        });
+        for (peer, id) in settled {
+            self.send(peer, Frame::new(Kind::Answer, id), out);
+        }
+    }
+
+    /// A failure as a frame to the caller.
+    pub(super) fn failed(&self, id: u64, flags: Flags, failure: &Failure) -> Frame {
+        Frame {
+            flags,
+            ..Frame::new(Kind::Failure, id).with_body(failure.encode())
+        }
+    }
+}
+
+fn check_name(name: &str) -> Result<(), Failure> {
+    let printable = !name.chars().any(char::is_control);
+    if !name.is_empty() && name.len() <= MAX_NAME && printable {
+        return Ok(());
+    }
+    let text = format!("a name has 1 to {MAX_NAME} bytes, all printable, unlike {name:?}");
+    Err(Failure::new(FailureKind::Protocol, Ran::No, text))
+}
+
+fn check_functions(functions: &[Function]) -> Result<(), Failure> {
+    functions
+        .iter()
+        .try_for_each(|function| check_name(function.name()))
+}

@@ -1,0 +1,13 @@
+//! daffi's engine.
+//!
+//! ```text
+//! wire/     what is said: frames, codec, greeting, failures       pure
+//! hub/      who is here, who gets the call, who has credit        pure, knows wire
+//! link/     how bytes travel: addresses, sockets                  knows no other room
+//! node/     the living roles: session, server, client, worker     knows wire, hub, link
+//! bridge/   the only door to Python                               knows node, wire
+//! ```
+
+pub mod hub;
+pub mod link;
+pub mod wire;

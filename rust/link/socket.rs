@@ -1,0 +1,138 @@
+use std::io::{self, IoSlice};
+use std::net::Shutdown;
+use std::task::{Context, Poll};
+
+use socket2::{MaybeUninitSlice, SockRef};
+use tokio::io::Interest;
+use tokio::net::TcpStream;
+#[cfg(unix)]
+use tokio::net::UnixStream;
+
+use super::{Address, Link};
+
+/// Unix sockets are quick only with buffers of this size, in bytes; TCP tunes its own.
+#[cfg(unix)]
+const UNIX_BUFFER: usize = 1024 * 1024;
+
+/// A plain socket.
+#[derive(Debug)]
+pub enum Socket {
+    /// TCP.
+    Tcp(TcpStream),
+    /// A Unix socket.
+    #[cfg(unix)]
+    Unix(UnixStream),
+}
+
+impl Socket {
+    /// Takes over a TCP connection.
+    pub fn tcp(stream: TcpStream) -> io::Result<Self> {
+        stream.set_nodelay(true)?;
+        Ok(Self::Tcp(stream))
+    }
+
+    /// Takes over a Unix socket's connection.
+    #[cfg(unix)]
+    pub fn unix(stream: UnixStream) -> io::Result<Self> {
+        let socket = SockRef::from(&stream);
+        socket.set_send_buffer_size(UNIX_BUFFER)?;
+        socket.set_recv_buffer_size(UNIX_BUFFER)?;
+        Ok(Self::Unix(stream))
+    }
+
+    fn socket(&self) -> SockRef<'_> {
+        match self {
+            Self::Tcp(stream) => SockRef::from(stream),
+            #[cfg(unix)]
+            Self::Unix(stream) => SockRef::from(stream),
+        }
+    }
+
+    fn try_io<R>(&self, interest: Interest, run: impl FnOnce() -> io::Result<R>) -> io::Result<R> {
+        match self {
+            Self::Tcp(stream) => stream.try_io(interest, run),
+            #[cfg(unix)]
+            Self::Unix(stream) => stream.try_io(interest, run),
+        }
+    }
+}
+
+impl Link for Socket {
+    fn try_read(&self, slices: &mut [MaybeUninitSlice<'_>]) -> io::Result<usize> {
+        self.try_io(Interest::READABLE, || {
+            Ok(self.socket().recv_vectored(slices)?.0)
+        })
+    }
+
+    fn try_write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        if slices.is_empty() {
+            return Ok(0);
+        }
+        self.try_io(Interest::WRITABLE, || self.socket().send_vectored(slices))
+    }
+
+    fn poll_readable(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Tcp(stream) => stream.poll_read_ready(context),
+            #[cfg(unix)]
+            Self::Unix(stream) => stream.poll_read_ready(context),
+        }
+    }
+
+    fn poll_writable(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Tcp(stream) => stream.poll_write_ready(context),
+            #[cfg(unix)]
+            Self::Unix(stream) => stream.poll_write_ready(context),
+        }
+    }
+
+    fn close(&self) {
+        // Fails only where the other end closed first.
+        let _ = self.socket().shutdown(Shutdown::Both);
+    }
+
+    fn is_near(&self) -> bool {
+        match self {
+            Self::Tcp(stream) => stream
+                .peer_addr()
+                .is_ok_and(|addr| addr.ip().to_canonical().is_loopback()),
+            #[cfg(unix)]
+            Self::Unix(stream) => {
+                let uid = rustix::process::getuid().as_raw();
+                stream.peer_cred().is_ok_and(|peer| peer.uid() == uid)
+            }
+        }
+    }
+
+    fn peer(&self) -> String {
+        match self {
+            Self::Tcp(stream) => stream
+                .peer_addr()
+                .map_or("nobody".into(), |addr| addr.to_string()),
+            #[cfg(unix)]
+            Self::Unix(_) => "a process on this machine".into(),
+        }
+    }
+}
+
+/// Connects to a server. The error says what the system said; whoever calls names the address.
+pub async fn connect(address: &Address) -> io::Result<Box<dyn Link>> {
+    match address {
+        Address::Tcp(host, port) => {
+            let stream = TcpStream::connect((host.as_str(), *port)).await?;
+            // A port in the ephemeral range may connect to itself while nobody listens there.
+            if stream.local_addr()? == stream.peer_addr()? {
+                return Err(io::ErrorKind::ConnectionRefused.into());
+            }
+            Ok(Box::new(Socket::tcp(stream)?))
+        }
+        #[cfg(unix)]
+        Address::Unix(path) => Ok(Box::new(Socket::unix(UnixStream::connect(path).await?)?)),
+        #[cfg(not(unix))]
+        Address::Unix(_) => Err(io::Error::new(
+            io::ErrorKind::Unsupported,
+            "there are no Unix sockets on this system",
+        )),
+    }
+}

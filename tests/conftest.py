@@ -1,0 +1,108 @@
+"""How tests are run: a coroutine test runs in the world that its `world` fixture names.
+
+`world` x `transport` x `topology` are fixtures with parameters; `site` is their product.
+A mark narrows them (`sites.over_router`) or gives options to the nodes of the site:
+`@pytest.mark.site(worker={"workers": 4})`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from faults import FaultProxy
+from gates import Gate, new_gate, open_gates
+from programs import Programs
+from sites import Site
+from worlds import WORLDS, World
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "site(server, worker, caller): options of its nodes")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Run a coroutine test in its world, inside its site."""
+    test = pyfuncitem.obj
+    if not inspect.iscoroutinefunction(test):
+        return None
+    given = pyfuncitem.funcargs
+    wanted = {name: given[name] for name in pyfuncitem._fixtureinfo.argnames}
+
+    async def body() -> None:
+        async with contextlib.AsyncExitStack() as stack:
+            for value in wanted.values():
+                if isinstance(value, Site):
+                    await stack.enter_async_context(value)
+            await test(**wanted)
+
+    given["world"].run(body)
+    return True
+
+
+@pytest.fixture(params=list(WORLDS))
+def world(request: pytest.FixtureRequest) -> World:
+    """A way of waiting."""
+    return WORLDS[request.param]()
+
+
+@pytest.fixture(params=["tcp", "unix"])
+def transport(request: pytest.FixtureRequest) -> str:
+    """How bytes travel."""
+    return str(request.param)
+
+
+@pytest.fixture(params=["service", "router"])
+def topology(request: pytest.FixtureRequest) -> str:
+    """Who runs the callbacks: the server itself, or a client of it."""
+    return str(request.param)
+
+
+@pytest.fixture
+def short_path() -> Iterator[Path]:
+    """A directory whose path leaves room for the name of a Unix socket."""
+    path = Path(tempfile.mkdtemp(prefix="d"))
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture
+def site(
+    request: pytest.FixtureRequest,
+    world: World,
+    transport: str,
+    topology: str,
+    short_path: Path,
+) -> Site:
+    """A server, a worker and a caller."""
+    mark = request.node.get_closest_marker("site")
+    options: dict[str, Any] = dict(mark.kwargs) if mark else {}
+    return Site(world, topology, transport, short_path, **options)
+
+
+@pytest.fixture
+def gate() -> Iterator[Gate]:
+    """A closed gate for callbacks to wait at."""
+    yield new_gate()
+    open_gates()
+
+
+@pytest.fixture
+def programs() -> Iterator[Programs]:
+    """Starts real processes and ends them all."""
+    with Programs() as started:
+        yield started
+
+
+@pytest.fixture
+def proxies() -> Iterator[Any]:
+    """Makes proxies that spoil a connection."""
+    with contextlib.ExitStack() as stack:
+        yield lambda port: stack.enter_context(FaultProxy(port))

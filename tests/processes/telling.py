@@ -1,0 +1,49 @@
+"""Callbacks that tell on standard output what happens to them.
+
+For programs whose test looks at the worker from another process: one line per fact, the
+first word says which. Imports `daffi` and the standard library.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from typing import Any
+
+from daffi import callback
+
+
+def say(*words: object) -> None:
+    """Print one line in one write, so that lines of several threads stay whole."""
+    sys.stdout.write(" ".join(map(str, words)) + "\n")
+    sys.stdout.flush()
+
+
+@callback
+def tell(value: Any) -> Any:
+    """Say what came, and give it back."""
+    say("told", value)
+    return value
+
+
+@callback
+def tell_nap(seconds: float) -> float:
+    """Say when it begins and ends."""
+    say("entered")
+    time.sleep(seconds)
+    say("finished")
+    return seconds
+
+
+@callback
+async def tell_nap_async(seconds: float) -> float:
+    """Say when it begins and ends, and how."""
+    say("entered")
+    try:
+        await asyncio.sleep(seconds)
+    except asyncio.CancelledError:
+        say("cancelled")
+        raise
+    say("finished")
+    return seconds

@@ -1,0 +1,120 @@
+"""A site: a server, a worker and a caller, all in the test's own process.
+
+One body runs over every transport and topology. In the `service` topology the server is
+the worker; in the `router` topology the worker is a client of its own. Further workers and
+callers join with `site.join(name, ...)`. The site stops what it started.
+
+Imports worlds, gauges, gates and offered.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import offered  # noqa: F401 - registers what workers offer
+import pytest
+from gates import open_gates
+from gauges import settled
+from worlds import World
+
+over_router = pytest.mark.parametrize("topology", ["router"], indirect=True)
+over_service = pytest.mark.parametrize("topology", ["service"], indirect=True)
+over_tcp = pytest.mark.parametrize("transport", ["tcp"], indirect=True)
+
+
+class Site:
+    """The nodes of one test; entered by the runner of the tests."""
+
+    server: Any
+    worker: Any
+    caller: Any
+    conn: Any  # the caller's connection
+
+    def __init__(
+        self,
+        world: World,
+        topology: str,
+        transport: str,
+        directory: Path,
+        *,
+        server: dict[str, Any] | None = None,
+        worker: dict[str, Any] | None = None,
+        caller: dict[str, Any] | None = None,
+    ) -> None:
+        self.world = world
+        self.topology = topology
+        self.transport = transport
+        self.directory = directory
+        self.nodes: dict[str, Any] = {}
+        self.conns: dict[str, Any] = {}
+        self._server = server or {}
+        self._worker = worker or {}
+        self._caller = caller or {}
+
+    @property
+    def address(self) -> dict[str, Any]:
+        """What a client passes to find the server."""
+        if self.transport == "unix":
+            return {"unix_sock_path": self.directory / "s"}
+        return {"host": "127.0.0.1", "port": self.server.port}
+
+    @property
+    def url(self) -> str:
+        """The same as one string."""
+        if self.transport == "unix":
+            return f"unix://{self.directory / 's'}"
+        return f"tcp://127.0.0.1:{self.server.port}"
+
+    @property
+    def worker_name(self) -> str:
+        """Who runs the callbacks."""
+        return str(self.worker.app_name)
+
+    async def join(self, name: str, **options: Any) -> Any:
+        """One more client; its connection. Without `expose` it only calls."""
+        options.setdefault("expose", ())
+        node = self.world.Client(name, **self.address, **options)
+        conn = await self.world.call(node.connect)
+        self.nodes[name] = node
+        self.conns[name] = conn
+        return conn
+
+    async def start_server(self, port: int = 0) -> None:
+        """Start the server; again, after a stop, with the port it had."""
+        where: dict[str, Any] = {"port": port} if self.transport == "tcp" else self.address
+        if self.topology == "service":
+            self.server = self.world.Service("server", **where, **self._server, **self._worker)
+        else:
+            self.server = self.world.Router("server", **where, **self._server)
+        await self.world.call(self.server.start)
+        self.nodes["server"] = self.server
+
+    async def settled(self, *more: Any) -> None:
+        """Wait until no side has anything under way; `AssertionError` if that never comes."""
+        await settled(self.world, *self.nodes.values(), *more)
+
+    async def __aenter__(self) -> Site:
+        try:
+            await self._build()
+        except BaseException:
+            await self.__aexit__()
+            raise
+        return self
+
+    async def _build(self) -> None:
+        await self.start_server()
+        if self.topology == "service":
+            self.worker = self.server
+        else:
+            await self.join("worker", **{"expose": None, **self._worker})
+            self.worker = self.nodes["worker"]
+        self.conn = await self.join("caller", **self._caller)
+        self.caller = self.nodes["caller"]
+
+    async def __aexit__(self, *_: object) -> None:
+        open_gates()
+        clients = [node for name, node in self.nodes.items() if name != "server"]
+        await self.world.together([node.stop for node in clients])
+        if "server" in self.nodes:
+            await self.world.call(self.nodes["server"].stop)
