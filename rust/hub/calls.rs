@@ -38,12 +38,7 @@ pub struct Calls<W, L> {
 
 impl<W, L> Default for Calls<W, L> {
     fn default() -> Self {
-        Self {
-            rows: HashMap::new(),
-            waiting: VecDeque::new(),
-            window: None,
-            last_id: 0,
-        }
+        Self { rows: HashMap::new(), waiting: VecDeque::new(), window: None, last_id: 0 }
     }
 }
 
@@ -68,11 +63,7 @@ impl<W: Clone, L> Calls<W, L> {
             Some(window) => free || (self.waiting.is_empty() && window.take(size)),
             None => false,
         };
-        let (unsent, message) = if now {
-            (None, Some(message))
-        } else {
-            (Some(message), None)
-        };
+        let (unsent, message) = if now { (None, Some(message)) } else { (Some(message), None) };
         if unsent.is_some() {
             self.waiting.push_back(id);
         }
@@ -146,11 +137,7 @@ impl<W: Clone, L> Calls<W, L> {
             return Some(Lost::Sent);
         }
         self.waiting.retain(|other| *other != id);
-        Some(if self.window.is_some() {
-            Lost::NoCredit
-        } else {
-            Lost::NoConnection
-        })
+        Some(if self.window.is_some() { Lost::NoCredit } else { Lost::NoConnection })
     }
 
     /// Whether this call waits for a connection.

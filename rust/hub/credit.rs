@@ -10,10 +10,7 @@ pub struct Window {
 impl Window {
     /// What a peer grants in its greeting.
     pub fn new(limits: &Limits) -> Self {
-        Self {
-            calls: limits.calls,
-            bytes: limits.bytes,
-        }
+        Self { calls: limits.calls, bytes: limits.bytes }
     }
 
     /// Takes one call of this size, if it may be sent. The last bytes may be overdrawn by one
@@ -50,11 +47,7 @@ pub struct Ledger {
 impl Ledger {
     /// For a window of this size.
     pub fn new(limits: Limits) -> Self {
-        Self {
-            calls: 0,
-            bytes: 0,
-            limits,
-        }
+        Self { calls: 0, bytes: 0, limits }
     }
 
     /// Notes that one call of this size no longer waits here.
@@ -63,10 +56,7 @@ impl Ledger {
         self.bytes += bytes as u64;
         let due = self.calls >= self.limits.calls / 4 || self.bytes >= self.limits.bytes / 4;
         due.then(|| {
-            let (calls, bytes) = (
-                std::mem::take(&mut self.calls),
-                std::mem::take(&mut self.bytes),
-            );
+            let (calls, bytes) = (std::mem::take(&mut self.calls), std::mem::take(&mut self.bytes));
             Credit::Calls { calls, bytes }
         })
     }

@@ -25,9 +25,7 @@ impl<P: Clone, L> Hub<P, L> {
         };
         let oneway = flags.has(Flags::ONEWAY) && frame.kind == Kind::Call;
         if !oneway && self.routes.is_taken(from, id) {
-            return Err(WireError::Malformed(
-                "a call with the id of another that is not ended",
-            ));
+            return Err(WireError::Malformed("a call with the id of another that is not ended"));
         }
         let chosen = match (self.stopping, frame.format, caller.trusted) {
             (true, _, _) => {
@@ -49,18 +47,13 @@ impl<P: Clone, L> Hub<P, L> {
         };
         let cast = flags.has(Flags::CAST);
         if cast && !oneway {
-            let names = workers
-                .iter()
-                .filter_map(|key| Some(self.peers.get(*key)?.name.clone()));
+            let names = workers.iter().filter_map(|key| Some(self.peers.get(*key)?.name.clone()));
             self.send(from, Targets(names.collect()).frame(id), out);
         }
         let (mut owed, mut rest) = (Some(size), message.rest);
         for worker in workers {
             let rest = rest.take();
-            let leg = Message {
-                frame: message.frame.clone(),
-                rest,
-            };
+            let leg = Message { frame: message.frame.clone(), rest };
             self.deliver(from, worker, leg, pinned || cast, owed.take(), now, out);
         }
         Ok(())
@@ -130,26 +123,12 @@ impl<P: Clone, L> Hub<P, L> {
         if keep {
             let cast = flags.has(Flags::CAST);
             let owed = if local || queued { owed } else { None };
-            let route = Route {
-                caller: from,
-                caller_id,
-                worker: to,
-                cast,
-                queued,
-                owed,
-                oneway,
-            };
+            let route = Route { caller: from, caller_id, worker: to, cast, queued, owed, oneway };
             self.routes.insert(id, route);
         }
         if queued {
             if let Some(worker) = self.peers.get_mut(to) {
-                let entry = Queued {
-                    id,
-                    caller: from,
-                    pinned,
-                    message,
-                    since: now,
-                };
+                let entry = Queued { id, caller: from, pinned, message, since: now };
                 worker.backlog.push_back(entry);
             }
             return;
@@ -192,12 +171,7 @@ impl<P: Clone, L> Hub<P, L> {
             fields = fields.number(Key::Transfer, passing);
         }
         let flags = frame.flags.without(Flags::CAST);
-        let frame = Frame {
-            id,
-            flags,
-            fields: fields.build(),
-            ..frame
-        };
+        let frame = Frame { id, flags, fields: fields.build(), ..frame };
         self.send(to, Message { frame, rest }, out);
     }
 
@@ -220,16 +194,9 @@ impl<P: Clone, L> Hub<P, L> {
             return;
         };
         let flags = frame.flags.without(Flags::PART);
-        let flags = if route.cast {
-            flags.with(Flags::PART)
-        } else {
-            flags
-        };
+        let flags = if route.cast { flags.with(Flags::PART) } else { flags };
         if frame.format == Format::Pickle && !worker.trusted {
-            let failure = Failure {
-                ran: Ran::Yes,
-                ..untrusted(&worker.name)
-            };
+            let failure = Failure { ran: Ran::Yes, ..untrusted(&worker.name) };
             self.refuse_transfer(from, &frame, out);
             let failed = self.failed(route.caller_id, flags, &failure.by(&worker.name));
             let fields = FieldsBuilder::new().text(Key::Worker, &worker.name).build();
@@ -246,9 +213,7 @@ impl<P: Clone, L> Hub<P, L> {
             }
             if let Some((transfer, total)) = transfer {
                 let first = frame.body.len() as u64;
-                let passing = self
-                    .throughs
-                    .add((from, transfer), total, first, route.caller);
+                let passing = self.throughs.add((from, transfer), total, first, route.caller);
                 builder = builder.number(Key::Transfer, passing);
             }
             fields = builder.build();
@@ -257,13 +222,7 @@ impl<P: Clone, L> Hub<P, L> {
             Kind::Failure if !worker.trusted => without_pickle(&frame),
             _ => frame.body,
         };
-        let frame = Frame {
-            id: route.caller_id,
-            flags,
-            fields,
-            body,
-            ..frame
-        };
+        let frame = Frame { id: route.caller_id, flags, fields, body, ..frame };
         self.send(route.caller, Message { frame, rest }, out);
     }
 
@@ -329,18 +288,7 @@ impl<P: Clone, L> Hub<P, L> {
             let passing = self.throughs.add((from, transfer), total, first, worker);
             fields = rename_transfer(&fields, passing);
         }
-        self.send(
-            worker,
-            Message {
-                frame: Frame {
-                    id,
-                    fields,
-                    ..frame
-                },
-                rest,
-            },
-            out,
-        );
+        self.send(worker, Message { frame: Frame { id, fields, ..frame }, rest }, out);
     }
 
     /// A peer allows more.
@@ -360,10 +308,7 @@ impl<P: Clone, L> Hub<P, L> {
             }
             Credit::Items { id, upto } => {
                 if let Some(route) = self.routes.of_worker(from, id) {
-                    let credit = Credit::Items {
-                        id: route.caller_id,
-                        upto,
-                    };
+                    let credit = Credit::Items { id: route.caller_id, upto };
                     self.send(route.caller, credit.frame(), out);
                 }
             }
@@ -384,20 +329,11 @@ impl<P: Clone, L> Hub<P, L> {
             let Some(queued) = worker.backlog.pop_front() else {
                 return;
             };
-            let Queued {
-                id,
-                caller,
-                message,
-                since,
-                ..
-            } = queued;
+            let Queued { id, caller, message, since, .. } = queued;
             let frame = &message.frame;
             let (size, flags, caller_id) = (frame.body.len(), frame.flags, frame.id);
             let waited = now.saturating_duration_since(since);
-            let deadline = frame
-                .fields
-                .number(Key::Deadline)
-                .map(Duration::from_micros);
+            let deadline = frame.fields.number(Key::Deadline).map(Duration::from_micros);
             let left = deadline.map(|deadline| deadline.checked_sub(waited));
             if left == Some(None) {
                 let failure = Failure::new(
@@ -479,25 +415,14 @@ impl<P: Clone, L> Hub<P, L> {
             }
         }
         for queued in std::mem::take(&mut backlog) {
-            let Queued {
-                id,
-                caller,
-                pinned,
-                message,
-                since,
-            } = queued;
+            let Queued { id, caller, pinned, message, since } = queued;
             if self.peers.get(caller).is_none() && !message.frame.flags.has(Flags::ONEWAY) {
                 continue;
             }
             let route = self.routes.remove(id);
-            let owed = route
-                .as_ref()
-                .map_or(Some(message.frame.body.len()), |route| route.owed);
+            let owed = route.as_ref().map_or(Some(message.frame.body.len()), |route| route.owed);
             let function = message.frame.fields.text(Key::Function).unwrap_or_default();
-            let other = self
-                .peers
-                .pick(function, caller, self.balance)
-                .filter(|_| !pinned);
+            let other = self.peers.pick(function, caller, self.balance).filter(|_| !pinned);
             if let Some(other) = other {
                 self.deliver(caller, other, message, false, owed, since, out);
                 continue;
@@ -518,42 +443,25 @@ impl<P: Clone, L> Hub<P, L> {
     /// Tells the sender of a large message that nobody takes the rest.
     fn refuse_transfer(&self, to: PeerKey, frame: &Frame, out: &mut Vec<Action<P, L>>) {
         if let Some((id, _)) = transfer(frame) {
-            self.send(
-                to,
-                Credit::Offset {
-                    id,
-                    upto: Credit::UNWANTED,
-                }
-                .frame(),
-                out,
-            );
+            self.send(to, Credit::Offset { id, upto: Credit::UNWANTED }.frame(), out);
         }
     }
 }
 
 /// Id and length of the large message that a frame begins.
 fn transfer(frame: &Frame) -> Option<(u64, u64)> {
-    Some((
-        frame.fields.number(Key::Transfer)?,
-        frame.fields.number(Key::Total)?,
-    ))
+    Some((frame.fields.number(Key::Transfer)?, frame.fields.number(Key::Total)?))
 }
 
 fn rename_transfer(fields: &Fields, id: u64) -> Fields {
     let kept = fields.iter().filter(|(key, _)| *key != Key::Transfer as u8);
-    let builder = kept.fold(FieldsBuilder::new(), |builder, (key, value)| {
-        builder.raw(key, value)
-    });
+    let builder = kept.fold(FieldsBuilder::new(), |builder, (key, value)| builder.raw(key, value));
     builder.number(Key::Transfer, id).build()
 }
 
 fn without_pickle(frame: &Frame) -> bytes::Bytes {
     match Failure::decode(&frame.body) {
-        Ok(failure) => Failure {
-            pickle: None,
-            ..failure
-        }
-        .encode(),
+        Ok(failure) => Failure { pickle: None, ..failure }.encode(),
         Err(_) => Failure::new(FailureKind::Lost, Ran::Maybe, "an unreadable failure").encode(),
     }
 }

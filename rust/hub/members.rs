@@ -82,11 +82,7 @@ impl<P, L> Peers<P, L> {
         let key = PeerKey(self.last_key);
         self.names.insert(peer.name.clone(), key);
         for function in &peer.functions {
-            self.offers
-                .entry(function.name().to_owned())
-                .or_default()
-                .workers
-                .push(key);
+            self.offers.entry(function.name().to_owned()).or_default().workers.push(key);
         }
         self.peers.insert(key, peer);
         self.order.push(key);
@@ -133,11 +129,7 @@ impl<P, L> Peers<P, L> {
             return;
         };
         for function in functions {
-            let workers = &mut self
-                .offers
-                .entry(function.name().to_owned())
-                .or_default()
-                .workers;
+            let workers = &mut self.offers.entry(function.name().to_owned()).or_default().workers;
             if !workers.contains(&key) {
                 workers.push(key);
                 peer.functions.push(function);
@@ -169,22 +161,14 @@ impl<P, L> Peers<P, L> {
     }
 
     pub(super) fn offers(&self, key: PeerKey, function: &str) -> bool {
-        self.offers
-            .get(function)
-            .is_some_and(|offer| offer.workers.contains(&key))
+        self.offers.get(function).is_some_and(|offer| offer.workers.contains(&key))
     }
 
     /// Everybody who offers the function, but for the caller.
     pub(super) fn workers(&self, function: &str, caller: PeerKey) -> Vec<PeerKey> {
         let offer = self.offers.get(function);
-        let workers = offer
-            .map(|offer| offer.workers.as_slice())
-            .unwrap_or_default();
-        workers
-            .iter()
-            .copied()
-            .filter(|key| *key != caller)
-            .collect()
+        let workers = offer.map(|offer| offer.workers.as_slice()).unwrap_or_default();
+        workers.iter().copied().filter(|key| *key != caller).collect()
     }
 
     /// Whose turn it is to run the function; never the caller's own.
@@ -211,9 +195,7 @@ impl<P, L> Peers<P, L> {
 
     /// Everybody, with what they offer.
     pub(super) fn list(&self) -> Vec<Member> {
-        self.iter()
-            .map(|peer| Member(peer.name.clone(), peer.functions.clone()))
-            .collect()
+        self.iter().map(|peer| Member(peer.name.clone(), peer.functions.clone())).collect()
     }
 
     /// For people: who is here and what they offer; at most 50 members, and 50 functions each.
@@ -225,22 +207,13 @@ impl<P, L> Peers<P, L> {
         let offers = |peer: &Peer<P, L>| {
             let names = peer.functions.iter().take(MOST).map(Function::name);
             let names = names.collect::<Vec<_>>().join(", ");
-            let more = if peer.functions.len() > MOST {
-                ", ..."
-            } else {
-                ""
-            };
+            let more = if peer.functions.len() > MOST { ", ..." } else { "" };
             match peer.functions.is_empty() {
                 true => format!("{} (nothing)", peer.name),
                 false => format!("{} ({names}{more})", peer.name),
             }
         };
-        let list = self
-            .iter()
-            .take(MOST)
-            .map(offers)
-            .collect::<Vec<_>>()
-            .join(", ");
+        let list = self.iter().take(MOST).map(offers).collect::<Vec<_>>().join(", ");
         let more = if self.peers.len() > MOST { ", ..." } else { "" };
         format!("connected, with what they offer: {list}{more}")
     }

@@ -101,36 +101,21 @@ impl<P: Clone, L> Hub<P, L> {
         joining: Joining<P>,
         out: &mut Vec<Action<P, L>>,
     ) -> Result<PeerKey, Failure> {
-        let Joining {
-            handle,
-            hello,
-            trusted,
-            local,
-        } = joining;
+        let Joining { handle, hello, trusted, local } = joining;
         check_name(&hello.name)?;
         check_functions(&hello.functions)?;
         if hello.name == self.name && !local {
-            let text = format!(
-                "the server itself is called {:?}: choose another name",
-                self.name
-            );
+            let text = format!("the server itself is called {:?}: choose another name", self.name);
             return Err(Failure::new(FailureKind::Protocol, Ran::No, text));
         }
         if let Some(old) = self.peers.named(&hello.name) {
-            let same = self
-                .peers
-                .get(old)
-                .is_some_and(|p| p.incarnation == *hello.incarnation);
+            let same = self.peers.get(old).is_some_and(|p| p.incarnation == *hello.incarnation);
             let text = match same {
                 true => "its own newer connection took its place".to_owned(),
                 false => format!("another node took the name {:?}", hello.name),
             };
             let handle = self.peers.get(old).map(|peer| peer.handle.clone());
-            let kind = if same {
-                FailureKind::Disconnected
-            } else {
-                FailureKind::Evicted
-            };
+            let kind = if same { FailureKind::Disconnected } else { FailureKind::Evicted };
             self.leave(old, out);
             out.extend(handle.map(|h| Action::Close(h, Failure::new(kind, Ran::Maybe, text))));
         }
@@ -197,14 +182,7 @@ impl<P: Clone, L> Hub<P, L> {
             Kind::Credit => self.credit(from, Credit::read(frame)?, now, out),
             Kind::Piece => {
                 for (to, id) in self.throughs.piece((from, id), frame.body.len()) {
-                    self.send(
-                        to,
-                        Frame {
-                            id,
-                            ..frame.clone()
-                        },
-                        out,
-                    );
+                    self.send(to, Frame { id, ..frame.clone() }, out);
                 }
             }
             Kind::Abort => {
@@ -235,9 +213,7 @@ impl<P: Clone, L> Hub<P, L> {
             | Kind::Goodbye
             | Kind::Targets
             | Kind::Presence => {
-                return Err(WireError::Malformed(
-                    "a kind that only comes at another time",
-                ));
+                return Err(WireError::Malformed("a kind that only comes at another time"));
             }
         }
         Ok(())
@@ -319,14 +295,7 @@ impl<P: Clone, L> Hub<P, L> {
         if question == Question::Members {
             let answer =
                 Frame::new(Kind::Answer, id).with_body(Member::encode_list(&self.members()));
-            self.send(
-                from,
-                Frame {
-                    format: Format::MsgPack,
-                    ..answer
-                },
-                out,
-            );
+            self.send(from, Frame { format: Format::MsgPack, ..answer }, out);
         } else {
             self.questions.keep(from, id, question);
             self.settle_questions(out);
@@ -347,10 +316,7 @@ impl<P: Clone, L> Hub<P, L> {
 
     /// A failure as a frame to the caller.
     pub(super) fn failed(&self, id: u64, flags: Flags, failure: &Failure) -> Frame {
-        Frame {
-            flags,
-            ..Frame::new(Kind::Failure, id).with_body(failure.encode())
-        }
+        Frame { flags, ..Frame::new(Kind::Failure, id).with_body(failure.encode()) }
     }
 }
 
@@ -364,7 +330,5 @@ fn check_name(name: &str) -> Result<(), Failure> {
 }
 
 fn check_functions(functions: &[Function]) -> Result<(), Failure> {
-    functions
-        .iter()
-        .try_for_each(|function| check_name(function.name()))
+    functions.iter().try_for_each(|function| check_name(function.name()))
 }

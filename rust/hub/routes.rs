@@ -43,10 +43,7 @@ impl Routes {
 
     pub(super) fn insert(&mut self, id: u64, route: Route) {
         if !route.oneway {
-            self.callers
-                .entry((route.caller, route.caller_id))
-                .or_default()
-                .push(id);
+            self.callers.entry((route.caller, route.caller_id)).or_default().push(id);
         }
         self.routes.insert(id, route);
     }
@@ -57,17 +54,12 @@ impl Routes {
 
     /// The route that `worker` may answer under this id.
     pub(super) fn of_worker(&self, worker: PeerKey, id: u64) -> Option<&Route> {
-        self.routes
-            .get(&id)
-            .filter(|route| route.worker == worker && !route.oneway)
+        self.routes.get(&id).filter(|route| route.worker == worker && !route.oneway)
     }
 
     /// The routes that the caller knows under this id.
     pub(super) fn of_caller(&self, caller: PeerKey, caller_id: u64) -> Vec<u64> {
-        self.callers
-            .get(&(caller, caller_id))
-            .cloned()
-            .unwrap_or_default()
+        self.callers.get(&(caller, caller_id)).cloned().unwrap_or_default()
     }
 
     pub(super) fn remove(&mut self, id: u64) -> Option<Route> {
@@ -84,12 +76,8 @@ impl Routes {
     /// Everything that has this peer at either end.
     pub(super) fn touching(&self, peer: PeerKey) -> Vec<u64> {
         let touches = |route: &Route| route.caller == peer || route.worker == peer;
-        let mut ids: Vec<u64> = self
-            .routes
-            .iter()
-            .filter(|(_, route)| touches(route))
-            .map(|(id, _)| *id)
-            .collect();
+        let mut ids: Vec<u64> =
+            self.routes.iter().filter(|(_, route)| touches(route)).map(|(id, _)| *id).collect();
         ids.sort_unstable();
         ids
     }

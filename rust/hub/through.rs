@@ -39,18 +39,9 @@ impl Throughs {
     ) -> u64 {
         self.last_id += 1;
         let id = self.last_id;
-        let fresh = || Through {
-            total,
-            passed: first,
-            granted: first,
-            ends: Vec::new(),
-        };
+        let fresh = || Through { total, passed: first, granted: first, ends: Vec::new() };
         let through = self.sources.entry(source).or_insert_with(fresh);
-        through.ends.push(End {
-            peer: to,
-            id,
-            granted: first,
-        });
+        through.ends.push(End { peer: to, id, granted: first });
         self.ends.insert(id, source);
         id
     }
@@ -76,21 +67,14 @@ impl Throughs {
         for end in &through.ends {
             self.ends.remove(&end.id);
         }
-        through
-            .ends
-            .into_iter()
-            .map(|end| (end.peer, end.id))
-            .collect()
+        through.ends.into_iter().map(|end| (end.peer, end.id)).collect()
     }
 
     /// A destination allows more, or wants no more: what to tell the source.
     pub(super) fn grant(&mut self, from: PeerKey, id: u64, upto: u64) -> Option<(PeerKey, Credit)> {
         let source = *self.ends.get(&id)?;
         let through = self.sources.get_mut(&source)?;
-        let place = through
-            .ends
-            .iter()
-            .position(|end| end.id == id && end.peer == from)?;
+        let place = through.ends.iter().position(|end| end.id == id && end.peer == from)?;
         if upto == Credit::UNWANTED {
             through.ends.remove(place);
             self.ends.remove(&id);
@@ -110,13 +94,7 @@ impl Throughs {
         };
         let more = least > through.granted;
         through.granted = through.granted.max(least);
-        more.then_some((
-            source.0,
-            Credit::Offset {
-                id: source.1,
-                upto: least,
-            },
-        ))
+        more.then_some((source.0, Credit::Offset { id: source.1, upto: least }))
     }
 
     /// A peer is gone: destinations to tell that a message ends, sources to tell what they may do.
@@ -124,23 +102,11 @@ impl Throughs {
         &mut self,
         peer: PeerKey,
     ) -> (Vec<(PeerKey, u64)>, Vec<(PeerKey, Credit)>) {
-        let own: Vec<_> = self
-            .sources
-            .keys()
-            .copied()
-            .filter(|(p, _)| *p == peer)
-            .collect();
-        let aborted = own
-            .into_iter()
-            .flat_map(|source| self.close(source))
-            .collect();
+        let own: Vec<_> = self.sources.keys().copied().filter(|(p, _)| *p == peer).collect();
+        let aborted = own.into_iter().flat_map(|source| self.close(source)).collect();
         let to_peer = |through: &Through| through.ends.iter().any(|end| end.peer == peer);
-        let touched: Vec<_> = self
-            .sources
-            .iter()
-            .filter(|(_, t)| to_peer(t))
-            .map(|(source, _)| *source)
-            .collect();
+        let touched: Vec<_> =
+            self.sources.iter().filter(|(_, t)| to_peer(t)).map(|(source, _)| *source).collect();
         let mut credits = Vec::new();
         for source in touched {
             if let Some(through) = self.sources.get_mut(&source) {

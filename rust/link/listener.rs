@@ -129,11 +129,8 @@ fn bind_unix(path: &Path) -> io::Result<Listener> {
     let socket = socket2::Socket::new(Domain::UNIX, Type::STREAM, None)?;
     socket.set_nonblocking(true)?;
     socket.bind(&SockAddr::unix(path)?)?;
-    let file = SocketFile {
-        path: path.to_owned(),
-        inode: inode(path)?,
-        process: std::process::id(),
-    };
+    let file =
+        SocketFile { path: path.to_owned(), inode: inode(path)?, process: std::process::id() };
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
     socket.listen(BACKLOG)?;
     Ok(Listener::Unix(UnixListener::from_std(socket.into())?, file))

@@ -59,9 +59,7 @@ impl Socket {
 
 impl Link for Socket {
     fn try_read(&self, slices: &mut [MaybeUninitSlice<'_>]) -> io::Result<usize> {
-        self.try_io(Interest::READABLE, || {
-            Ok(self.socket().recv_vectored(slices)?.0)
-        })
+        self.try_io(Interest::READABLE, || Ok(self.socket().recv_vectored(slices)?.0))
     }
 
     fn try_write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
@@ -94,9 +92,9 @@ impl Link for Socket {
 
     fn is_near(&self) -> bool {
         match self {
-            Self::Tcp(stream) => stream
-                .peer_addr()
-                .is_ok_and(|addr| addr.ip().to_canonical().is_loopback()),
+            Self::Tcp(stream) => {
+                stream.peer_addr().is_ok_and(|addr| addr.ip().to_canonical().is_loopback())
+            }
             #[cfg(unix)]
             Self::Unix(stream) => {
                 let uid = rustix::process::getuid().as_raw();
@@ -107,9 +105,9 @@ impl Link for Socket {
 
     fn peer(&self) -> String {
         match self {
-            Self::Tcp(stream) => stream
-                .peer_addr()
-                .map_or("nobody".into(), |addr| addr.to_string()),
+            Self::Tcp(stream) => {
+                stream.peer_addr().map_or("nobody".into(), |addr| addr.to_string())
+            }
             #[cfg(unix)]
             Self::Unix(_) => "a process on this machine".into(),
         }

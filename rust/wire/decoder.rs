@@ -15,10 +15,7 @@ pub struct Decoder {
 impl Decoder {
     /// A decoder that refuses frames whose fields and body are longer than `limit` together.
     pub fn new(limit: usize) -> Self {
-        Self {
-            buffer: BytesMut::new(),
-            limit,
-        }
+        Self { buffer: BytesMut::new(), limit }
     }
 
     /// Allows longer frames, once the peer has earned it.
@@ -67,17 +64,8 @@ impl Decoder {
             let Some(kind) = head.kind else { continue };
             bytes.advance(HEADER_LEN);
             let fields = Fields::parse(bytes.split_to(head.fields_len))?;
-            let Head {
-                format, flags, id, ..
-            } = head;
-            return Ok(Some(Frame {
-                kind,
-                format,
-                flags,
-                id,
-                fields,
-                body: bytes,
-            }));
+            let Head { format, flags, id, .. } = head;
+            return Ok(Some(Frame { kind, format, flags, id, fields, body: bytes }));
         }
         Ok(None)
     }

@@ -83,9 +83,7 @@ impl Fields {
 
     /// The first value of a key.
     pub fn get(&self, key: Key) -> Option<&[u8]> {
-        self.iter()
-            .find(|(k, _)| *k == key as u8)
-            .map(|(_, value)| value)
+        self.iter().find(|(k, _)| *k == key as u8).map(|(_, value)| value)
     }
 
     /// The first value of a key whose values are text.
@@ -116,10 +114,7 @@ impl Fields {
         let numbers = self.get(Key::Layout)?.chunks_exact(8);
         let segment = |chunk: &[u8]| {
             let number = u64::from_le_bytes(chunk.try_into().ok()?);
-            Some(Segment {
-                len: number & !READ_ONLY,
-                read_only: number & READ_ONLY != 0,
-            })
+            Some(Segment { len: number & !READ_ONLY, read_only: number & READ_ONLY != 0 })
         };
         numbers.map(segment).collect()
     }
@@ -134,20 +129,14 @@ fn split(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
 fn check(key: u8, value: &[u8]) -> Result<(), WireError> {
     let name = |value: &[u8]| {
         let fits = value.len() <= super::MAX_NAME && std::str::from_utf8(value).is_ok();
-        fits.then_some(()).ok_or(WireError::Malformed(
-            "a name in it is too long or not UTF-8",
-        ))
+        fits.then_some(()).ok_or(WireError::Malformed("a name in it is too long or not UTF-8"))
     };
     match key {
         0x01 | 0x02 | 0x07 => name(value),
-        0x03 | 0x04 | 0x08 | 0x09 if value.len() != 8 => Err(WireError::Malformed(
-            "a number in it does not have eight bytes",
-        )),
-        0x05 => name(
-            value
-                .get(1..)
-                .ok_or(WireError::Malformed("its origin is empty"))?,
-        ),
+        0x03 | 0x04 | 0x08 | 0x09 if value.len() != 8 => {
+            Err(WireError::Malformed("a number in it does not have eight bytes"))
+        }
+        0x05 => name(value.get(1..).ok_or(WireError::Malformed("its origin is empty"))?),
         0x0a if !value.len().is_multiple_of(8) || value.is_empty() => {
             Err(WireError::Malformed("its layout is not a list of numbers"))
         }
@@ -169,8 +158,7 @@ impl FieldsBuilder {
     pub fn raw(mut self, key: u8, value: &[u8]) -> Self {
         let value = value.get(..usize::from(u16::MAX)).unwrap_or(value);
         self.0.push(key);
-        self.0
-            .extend_from_slice(&(value.len() as u16).to_le_bytes());
+        self.0.extend_from_slice(&(value.len() as u16).to_le_bytes());
         self.0.extend_from_slice(value);
         self
     }
@@ -196,16 +184,9 @@ impl FieldsBuilder {
     /// The segments of the body.
     pub fn layout(self, segments: &[Segment]) -> Self {
         let number = |s: &Segment| {
-            if s.read_only {
-                s.len | READ_ONLY
-            } else {
-                s.len
-            }
+            if s.read_only { s.len | READ_ONLY } else { s.len }
         };
-        let bytes: Vec<u8> = segments
-            .iter()
-            .flat_map(|s| number(s).to_le_bytes())
-            .collect();
+        let bytes: Vec<u8> = segments.iter().flat_map(|s| number(s).to_le_bytes()).collect();
         self.raw(Key::Layout as u8, &bytes)
     }
 

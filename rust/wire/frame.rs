@@ -146,9 +146,7 @@ impl Head {
         }
         let fields_len = usize::from(u16::from_le_bytes([f0, f1]));
         let Some(body_len) = len.checked_sub(fields_len) else {
-            return Err(WireError::Malformed(
-                "its header fields are longer than itself",
-            ));
+            return Err(WireError::Malformed("its header fields are longer than itself"));
         };
         let id = u64::from_le_bytes(id);
         if id >= MAX_ID {

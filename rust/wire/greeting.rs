@@ -135,11 +135,7 @@ pub fn refusal_for(first: &[u8]) -> Option<&'static [u8]> {
               This port speaks daffi, not HTTP. Use daffi.Client to reach it.\r\n",
         ),
         bytes => {
-            let magic = PREAMBLE
-                .iter()
-                .take(4)
-                .zip(bytes)
-                .all(|(ours, theirs)| ours == theirs);
+            let magic = PREAMBLE.iter().take(4).zip(bytes).all(|(ours, theirs)| ours == theirs);
             (!magic).then_some(b"This port speaks daffi. Use daffi.Client to reach it.\r\n")
         }
     }

@@ -43,10 +43,7 @@ impl Credit {
             Self::Items { id, upto } => (Flags::ONEWAY, id, upto.to_le_bytes().to_vec()),
             Self::Offset { id, upto } => (Flags::CAST, id, upto.to_le_bytes().to_vec()),
         };
-        Frame {
-            flags,
-            ..Frame::new(Kind::Credit, id).with_body(body)
-        }
+        Frame { flags, ..Frame::new(Kind::Credit, id).with_body(body) }
     }
 
     /// Reads a frame. The flags tell the three apart: none, 1 for items, 2 for an offset.
@@ -64,10 +61,7 @@ impl Credit {
         }
         let bytes = rest.first_chunk::<8>().ok_or(bad)?;
         let calls = first.min(u64::from(u32::MAX)) as u32;
-        Ok(Self::Calls {
-            calls,
-            bytes: u64::from_le_bytes(*bytes),
-        })
+        Ok(Self::Calls { calls, bytes: u64::from_le_bytes(*bytes) })
     }
 }
 
