@@ -5,6 +5,7 @@ by processes that serve, never by those that only call. Imports daffi only.
 """
 
 import os
+import resource
 from typing import Any
 
 from daffi import callback
@@ -40,6 +41,8 @@ def taken() -> int:
 
 @callback
 def resident() -> int:
-    """Resident memory of this process, in bytes."""
+    """Resident memory of this process, in bytes; without `/proc`, the most there has been."""
+    if not os.path.exists("/proc/self/statm"):
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with open("/proc/self/statm", encoding="ascii") as statm:
         return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")

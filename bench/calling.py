@@ -59,9 +59,7 @@ def record(order: Order) -> None:
         if conn.rpc(timeout=30, serde=serde).echo(value) != value:
             raise AssertionError("the record came back changed")
         _say(
-            pace.per_second(
-                lambda: conn.rpc(timeout=30, serde=serde).echo(value), order["seconds"]
-            )
+            pace.per_second(lambda: conn.rpc(timeout=30, serde=serde).echo(value), order["seconds"])
         )
 
 
@@ -116,9 +114,7 @@ def rpc_nowait(order: Order) -> None:
         _arrivals(order, conn, send)
 
 
-def _arrivals(
-    order: Order, conn: Any, send: Callable[[Iterator[bytes]], object]
-) -> None:
+def _arrivals(order: Order, conn: Any, send: Callable[[Iterator[bytes]], object]) -> None:
     chunk = bytes(order["size"])
     sent = 0
 

@@ -26,7 +26,7 @@ class Child:
 
     def __init__(self, python: str, role: str, order: dict[str, Any]) -> None:
         self.role = role
-        self._errors: IO[bytes] = tempfile.TemporaryFile()
+        self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed by end()
         self._lines: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
         self.process = subprocess.Popen(
             [python, str(ENTRY), json.dumps({**order, "role": role})],
@@ -50,7 +50,9 @@ class Child:
         try:
             facts = self._lines.get(timeout=timeout)
         except queue.Empty:
-            raise ChildFailed(f"{self.role} said nothing for {timeout:g} s{self.errors()}") from None
+            raise ChildFailed(
+                f"{self.role} said nothing for {timeout:g} s{self.errors()}"
+            ) from None
         if facts is None:
             raise ChildFailed(f"{self.role} ended early{self.errors()}")
         if "error" in facts:

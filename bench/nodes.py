@@ -37,7 +37,7 @@ def start_worker(name: str, address: dict[str, Any]) -> Client:
 
 @contextmanager
 def connection(order: dict[str, Any], name: str = "caller") -> Iterator[Any]:
-    """What `Client.connect()` gives, open until the block ends, once the order's workers are there."""
+    """A caller's connection to the order's address, once the workers that it names are there."""
     client = Client(name, **order["address"])
     conn = client.connect()
     try:

@@ -56,8 +56,10 @@ def per_second_threads(work: Callable[[], object], seconds: float, threads: int)
 
     with ThreadPoolExecutor(threads) as pool:
         running = [pool.submit(one) for _ in range(threads)]
-        done, starts, ends = zip(*(each.result() for each in running), strict=True)
-    return sum(done) / (max(ends) - min(starts))
+        counts = [each.result() for each in running]
+    start = min(start for _, start, _ in counts)
+    end = max(end for _, _, end in counts)
+    return sum(done for done, _, _ in counts) / (end - start)
 
 
 def bursts(burst: Callable[[int], object], size: int, seconds: float) -> float:

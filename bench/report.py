@@ -45,9 +45,7 @@ def _must(row: Row) -> str:
     return f"{row.must:g} x {row.than}" if row.than else f"{row.must:g}"
 
 
-def show(
-    console: Console, rows: Sequence[Row], results: Results, versions: dict[str, str]
-) -> None:
+def show(console: Console, rows: Sequence[Row], results: Results, versions: dict[str, str]) -> None:
     """Print the comparison, the floor, and the reason of every failure."""
     done = [row for row in rows if row.name in results]
     calls = [row for row in done if not row.floor]

@@ -108,6 +108,10 @@ class Client:
         allow_pickle: bool | None,
     ) -> Client: ...
     def connect(self, wait: float | None) -> None: ...
+    @property
+    def server(self) -> str | None:
+        """The name of the server that we greeted last; None before the first time."""
+
     def call(
         self,
         function: str,
@@ -198,3 +202,13 @@ def shutdown() -> None:
 
 def forks() -> int:
     """How often this process is a fork of one that had the engine loaded."""
+
+def encode_json(value: Any, /) -> bytes:
+    """One of the four that show the built-in formats to tests.
+
+    `ValueError` names the place and what is wrong there.
+    """
+
+def decode_json(data: bytes, /) -> Any: ...
+def encode_msgpack(value: Any, /) -> bytes: ...
+def decode_msgpack(data: bytes, /) -> Any: ...

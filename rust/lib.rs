@@ -10,4 +10,15 @@
 
 pub mod hub;
 pub mod link;
+pub mod node;
 pub mod wire;
+
+#[cfg(feature = "python")]
+mod bridge;
+
+/// The engine, as Python sees it.
+#[cfg(feature = "python")]
+#[pyo3::pymodule]
+fn _native(module: &pyo3::Bound<'_, pyo3::types::PyModule>) -> pyo3::PyResult<()> {
+    bridge::register(module)
+}

@@ -33,8 +33,8 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     test = pyfuncitem.obj
     if not inspect.iscoroutinefunction(test):
         return None
-    given = pyfuncitem.funcargs
-    wanted = {name: given[name] for name in pyfuncitem._fixtureinfo.argnames}
+    given: dict[str, Any] = pyfuncitem.funcargs
+    wanted = {name: given[name] for name in inspect.signature(test).parameters}
 
     async def body() -> None:
         async with contextlib.AsyncExitStack() as stack:
@@ -43,7 +43,8 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
                     await stack.enter_async_context(value)
             await test(**wanted)
 
-    given["world"].run(body)
+    world: World = given["world"]
+    world.run(body)
     return True
 
 

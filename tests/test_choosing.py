@@ -100,9 +100,7 @@ async def test_the_caller_is_not_picked(world: World, site: Site) -> None:
     assert set(await world.call(conn.cast(timeout=10).thread_id)) == {"worker", "second"}
 
 
-async def test_the_caller_is_not_picked_though_it_is_the_only_one(
-    world: World, site: Site
-) -> None:
+async def test_the_caller_is_not_picked_though_it_is_the_only_one(world: World, site: Site) -> None:
     conn = site.conns["worker"]
     with pytest.raises(TransmissionFailure):
         await world.call(conn.rpc(timeout=10).add, 1, 2)

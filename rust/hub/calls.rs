@@ -3,6 +3,7 @@ use std::collections::VecDeque;
 use hashbrown::HashMap;
 
 use super::{Message, Window};
+use crate::wire::Kind;
 
 /// One call that its caller waits for.
 #[derive(Debug)]
@@ -101,15 +102,14 @@ impl<W: Clone, L> Calls<W, L> {
         let Some(window) = &mut self.window else {
             return messages;
         };
-        while window.is_open() {
-            let Some(id) = self.waiting.pop_front() else {
-                break;
-            };
-            let message = self.rows.get_mut(&id).and_then(|row| row.unsent.take());
-            if let Some(message) = message {
-                window.take(message.frame.body.len());
+        while let Some(id) = self.waiting.front() {
+            let row = self.rows.get_mut(id);
+            if let Some(message) = row.and_then(|row| row.unsent.take_if(|m| may_go(m, window))) {
                 messages.push(message);
+            } else if self.rows.contains_key(id) {
+                break;
             }
+            self.waiting.pop_front();
         }
         messages
     }
@@ -159,4 +159,10 @@ impl<W: Clone, L> Calls<W, L> {
     pub fn unsent(&self) -> usize {
         self.waiting.len()
     }
+}
+
+/// Whether a message that waited may be sent now. Only calls and streams need credit.
+fn may_go<L>(message: &Message<L>, window: &mut Window) -> bool {
+    let needs_credit = matches!(message.frame.kind, Kind::Call | Kind::Open);
+    !needs_credit || window.take(message.frame.body.len())
 }

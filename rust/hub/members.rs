@@ -2,9 +2,10 @@ use std::collections::VecDeque;
 
 use hashbrown::HashMap;
 
+use super::credit::Owed;
 use super::router::Message;
 use super::{Ledger, Window};
-use crate::wire::{Function, Member};
+use crate::wire::{Frame, Function, Member};
 
 /// One connection of a server; never given to another one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -20,14 +21,21 @@ pub enum Balance {
     LeastPending,
 }
 
-/// A call that waits for its worker's credit.
+/// A call, a leg of a cast, or the beginning of a stream, on its way to one worker.
 #[derive(Debug)]
-pub(super) struct Queued<L> {
+pub(super) struct Leg<L> {
+    /// What it is called on the way to the worker.
     pub(super) id: u64,
     pub(super) caller: PeerKey,
+    /// Nobody else may run it.
     pub(super) pinned: bool,
+    /// Still under the caller's id.
     pub(super) message: Message<L>,
+    /// When it came.
     pub(super) since: std::time::Instant,
+    pub(super) owed: Owed,
+    /// The end of the stream that it begins, where that came meanwhile.
+    pub(super) end: Option<Frame>,
 }
 
 /// A member, as the server knows it.
@@ -43,7 +51,8 @@ pub(super) struct Peer<P, L> {
     pub(super) local: bool,
     pub(super) window: Window,
     pub(super) ledger: Ledger,
-    pub(super) backlog: VecDeque<Queued<L>>,
+    /// What waits for its credit.
+    pub(super) backlog: VecDeque<Leg<L>>,
     pub(super) pending: usize,
 }
 

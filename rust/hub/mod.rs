@@ -8,6 +8,8 @@
 //! |---|---|
 //! | `router` | the server's side: [`Hub`], who joins and leaves, questions, presence |
 //! | `delivery` | the server's side of a call: to its workers, and back |
+//! | `waiting` | calls that wait for their worker's credit; calls whose peers go |
+//! | `streams` | streams on their way through a server |
 //! | `routes` | calls on their way through a server, found from either end |
 //! | `through` | large messages that pass through a server in pieces |
 //! | `members` | members, what they offer, whose turn it is |
@@ -22,9 +24,11 @@ mod members;
 mod questions;
 mod router;
 mod routes;
+mod streams;
 #[cfg(test)]
 mod tests;
 mod through;
+mod waiting;
 
 pub use calls::{Calls, Lost, Row};
 pub use credit::{Ledger, Window};

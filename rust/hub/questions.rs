@@ -6,6 +6,11 @@ use crate::wire::Question;
 pub(super) struct Questions(Vec<(PeerKey, u64, Question)>);
 
 impl Questions {
+    /// How many this peer has asked.
+    pub(super) fn of(&self, peer: PeerKey) -> usize {
+        self.0.iter().filter(|(p, _, _)| *p == peer).count()
+    }
+
     pub(super) fn keep(&mut self, peer: PeerKey, id: u64, question: Question) {
         self.0.push((peer, id, question));
     }

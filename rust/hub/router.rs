@@ -6,8 +6,8 @@ use super::routes::Routes;
 use super::through::Throughs;
 use super::{Balance, Ledger, PeerKey, Window};
 use crate::wire::{
-    Announcement, Credit, Failure, FailureKind, Flags, Format, Frame, Function, Hello, Kind,
-    Limits, MAX_NAME, Member, Presence, Question, Ran, WireError,
+    Announcement, Credit, Failure, FailureKind, Flags, Format, Frame, Function, Hello, Key, Kind,
+    Limits, MAX_FIELDS, MAX_NAME, Member, Presence, Question, Ran, WHOLE, WireError,
 };
 
 /// A frame, and what its owner attached to it: a body too large for one frame, in any form that
@@ -18,6 +18,15 @@ pub struct Message<L> {
     pub frame: Frame,
     /// What is attached.
     pub rest: Option<L>,
+}
+
+impl<L> Message<L> {
+    /// What it counts for in a window of calls, in bytes: its body, or as much as fits into one
+    /// frame where it is larger.
+    pub fn weight(&self) -> usize {
+        let large = self.rest.is_some() || self.frame.fields.get(Key::Transfer).is_some();
+        if large { WHOLE } else { self.frame.body.len() }
+    }
 }
 
 impl<L> From<Frame> for Message<L> {
@@ -50,14 +59,18 @@ pub struct Joining<P> {
     pub local: bool,
 }
 
+/// How many questions of one peer may wait for their answers.
+const MAX_QUESTIONS: usize = 1024;
+
 /// What can be counted in a hub.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Gauges {
     /// Members, the server's own functions included.
     pub members: usize,
-    /// Calls, legs of casts, and streams that are not ended.
+    /// Calls, legs of casts, and streams that are not ended; oneway calls only where the server's own
+    /// member has them and has not begun.
     pub routes: usize,
-    /// Those of them that wait for their worker's credit.
+    /// Calls, oneway ones included, that wait for their worker's credit.
     pub queued: usize,
     /// Large messages that pass through.
     pub transfers: usize,
@@ -146,18 +159,23 @@ impl<P: Clone, L> Hub<P, L> {
     /// A connection is gone. Its calls are cancelled, the calls that it ran fail, those that it
     /// had not been sent yet go to others where they may.
     pub fn leave(&mut self, key: PeerKey, out: &mut Vec<Action<P, L>>) {
-        let Some(peer) = self.peers.remove(key) else {
+        let Some(mut peer) = self.peers.remove(key) else {
             return;
         };
         self.questions.forget(key);
+        if !peer.local {
+            self.tell(Presence(false, peer.name.clone()), key, out);
+        }
+        let backlog = std::mem::take(&mut peer.backlog);
+        self.reroute(key, &peer.name, backlog, FailureKind::Disconnected, out);
         let (aborted, credits) = self.throughs.forget(key);
         for (to, id) in aborted {
-            self.send(to, Frame::new(Kind::Abort, id), out);
+            self.abort(to, id, out);
         }
         for (to, credit) in credits {
             self.send(to, credit.frame(), out);
         }
-        self.orphan(key, peer, out);
+        self.orphan(key, &peer.name, out);
     }
 
     /// Everything that a peer says once it is a member.
@@ -170,6 +188,10 @@ impl<P: Clone, L> Hub<P, L> {
     ) -> Result<(), WireError> {
         let frame = &message.frame;
         let id = frame.id;
+        if frame.fields.as_bytes().len() > MAX_FIELDS {
+            return Err(WireError::Malformed("its header fields are too long"));
+        }
+        self.check_transfer(from, &message)?;
         match frame.kind {
             Kind::Call | Kind::Open => self.call(from, message, now, out)?,
             Kind::Answer | Kind::Failure => self.answer(from, message, out),
@@ -178,16 +200,16 @@ impl<P: Clone, L> Hub<P, L> {
                     self.cancel(from, id, out);
                 }
             }
-            Kind::Item | Kind::End => self.item(from, message, out),
+            Kind::Item | Kind::End => self.item(from, message, out)?,
             Kind::Credit => self.credit(from, Credit::read(frame)?, now, out),
             Kind::Piece => {
-                for (to, id) in self.throughs.piece((from, id), frame.body.len()) {
+                for (to, id) in self.throughs.piece((from, id), frame.body.len())? {
                     self.send(to, Frame { id, ..frame.clone() }, out);
                 }
             }
             Kind::Abort => {
                 for (to, id) in self.throughs.close((from, id)) {
-                    self.send(to, Frame::new(Kind::Abort, id), out);
+                    self.abort(to, id, out);
                 }
             }
             Kind::Announce => {
@@ -201,6 +223,10 @@ impl<P: Clone, L> Hub<P, L> {
             }
             Kind::Leaving => {
                 self.peers.withdraw(from);
+                if let Some(peer) = self.peers.get_mut(from) {
+                    let (name, backlog) = (peer.name.clone(), std::mem::take(&mut peer.backlog));
+                    self.reroute(from, &name, backlog, FailureKind::Stopping, out);
+                }
                 self.send(from, Frame::new(Kind::Answer, id), out);
             }
             Kind::Ask => self.ask(from, id, Question::decode(&frame.body)?, out),
@@ -250,7 +276,7 @@ impl<P: Clone, L> Hub<P, L> {
         Gauges {
             members: self.peers.len(),
             routes: self.routes.len(),
-            queued: self.routes.iter().filter(|route| route.queued).count(),
+            queued: self.peers.iter().map(|peer| peer.backlog.len()).sum(),
             transfers: self.throughs.len(),
             questions: self.questions.len(),
         }
@@ -296,6 +322,10 @@ impl<P: Clone, L> Hub<P, L> {
             let answer =
                 Frame::new(Kind::Answer, id).with_body(Member::encode_list(&self.members()));
             self.send(from, Frame { format: Format::MsgPack, ..answer }, out);
+        } else if self.questions.of(from) >= MAX_QUESTIONS {
+            let text = format!("more than {MAX_QUESTIONS} questions wait for their answers");
+            let failure = Failure::new(FailureKind::Overloaded, Ran::No, text);
+            self.send(from, self.failed(id, Flags::NONE, &failure), out);
         } else {
             self.questions.keep(from, id, question);
             self.settle_questions(out);

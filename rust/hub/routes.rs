@@ -2,6 +2,7 @@ use hashbrown::HashMap;
 use hashbrown::hash_map::Entry;
 
 use super::PeerKey;
+use super::credit::Owed;
 
 /// A call, or a leg of a cast, or a stream, on its way through a server.
 #[derive(Debug, Clone)]
@@ -14,9 +15,13 @@ pub(super) struct Route {
     pub(super) cast: bool,
     /// It waits for the worker's credit.
     pub(super) queued: bool,
-    /// Bytes that it counts in the caller's window, until it begins.
-    pub(super) owed: Option<usize>,
+    /// What it counts for in the caller's window, where the server's own member has it and has
+    /// not begun with it.
+    pub(super) owed: Option<Owed>,
     pub(super) oneway: bool,
+    /// Items of the stream that passed, and how many its worker allows.
+    pub(super) items: u64,
+    pub(super) allowed: u64,
 }
 
 /// All routes of a server, found from either end. An answer counts only from the worker that the
@@ -57,6 +62,10 @@ impl Routes {
         self.routes.get(&id).filter(|route| route.worker == worker && !route.oneway)
     }
 
+    pub(super) fn of_worker_mut(&mut self, worker: PeerKey, id: u64) -> Option<&mut Route> {
+        self.routes.get_mut(&id).filter(|route| route.worker == worker && !route.oneway)
+    }
+
     /// The routes that the caller knows under this id.
     pub(super) fn of_caller(&self, caller: PeerKey, caller_id: u64) -> Vec<u64> {
         self.callers.get(&(caller, caller_id)).cloned().unwrap_or_default()
@@ -84,9 +93,5 @@ impl Routes {
 
     pub(super) fn len(&self) -> usize {
         self.routes.len()
-    }
-
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Route> {
-        self.routes.values()
     }
 }

@@ -1,7 +1,7 @@
 use hashbrown::HashMap;
 
 use super::PeerKey;
-use crate::wire::Credit;
+use crate::wire::{Credit, WireError};
 
 /// A large message that passes through a server in pieces.
 #[derive(Debug)]
@@ -18,6 +18,9 @@ struct End {
     id: u64,
     granted: u64,
 }
+
+/// Destinations to tell that a message ends, sources to tell what they may do.
+type Forgotten = (Vec<(PeerKey, u64)>, Vec<(PeerKey, Credit)>);
 
 /// All large messages that pass through. The source may send up to the least offset that any of
 /// its destinations allows.
@@ -46,17 +49,39 @@ impl Throughs {
         id
     }
 
-    /// A piece came: where it goes. The message is forgotten with its last piece.
-    pub(super) fn piece(&mut self, source: (PeerKey, u64), len: usize) -> Vec<(PeerKey, u64)> {
+    /// Whether the source is in the middle of a message of this id.
+    pub(super) fn is_taken(&self, source: (PeerKey, u64)) -> bool {
+        self.sources.contains_key(&source)
+    }
+
+    /// A destination gets another peer in its place, before anything went there.
+    pub(super) fn rehome(&mut self, id: u64, to: PeerKey) {
+        let through = self.ends.get(&id).and_then(|source| self.sources.get_mut(source));
+        let end = through.and_then(|through| through.ends.iter_mut().find(|end| end.id == id));
+        if let Some(end) = end {
+            end.peer = to;
+        }
+    }
+
+    /// A piece came: where it goes. The message is forgotten with its last piece; pieces of one
+    /// that nobody wants go nowhere.
+    pub(super) fn piece(
+        &mut self,
+        source: (PeerKey, u64),
+        len: usize,
+    ) -> Result<Vec<(PeerKey, u64)>, WireError> {
         let Some(through) = self.sources.get_mut(&source) else {
-            return Vec::new();
+            return Ok(Vec::new());
         };
-        through.passed += len as u64;
+        through.passed = through.passed.saturating_add(len as u64);
+        if len == 0 || through.passed > through.granted.min(through.total) {
+            return Err(WireError::Malformed("a piece that was not allowed"));
+        }
         let ends = through.ends.iter().map(|end| (end.peer, end.id)).collect();
-        if through.passed >= through.total {
+        if through.passed == through.total {
             self.close(source);
         }
-        ends
+        Ok(ends)
     }
 
     /// The source gave it up: who must hear of it.
@@ -97,11 +122,8 @@ impl Throughs {
         more.then_some((source.0, Credit::Offset { id: source.1, upto: least }))
     }
 
-    /// A peer is gone: destinations to tell that a message ends, sources to tell what they may do.
-    pub(super) fn forget(
-        &mut self,
-        peer: PeerKey,
-    ) -> (Vec<(PeerKey, u64)>, Vec<(PeerKey, Credit)>) {
+    /// A peer is gone, as a source and as a destination.
+    pub(super) fn forget(&mut self, peer: PeerKey) -> Forgotten {
         let own: Vec<_> = self.sources.keys().copied().filter(|(p, _)| *p == peer).collect();
         let aborted = own.into_iter().flat_map(|source| self.close(source)).collect();
         let to_peer = |through: &Through| through.ends.iter().any(|end| end.peer == peer);

@@ -4,6 +4,7 @@
 
 mod address;
 mod listener;
+mod receive;
 mod socket;
 #[cfg(test)]
 mod tests;
@@ -14,6 +15,7 @@ use std::task::{Context, Poll};
 
 pub use address::Address;
 pub use listener::Listener;
+pub use receive::receive;
 pub use socket::{Socket, connect};
 pub use socket2::MaybeUninitSlice;
 

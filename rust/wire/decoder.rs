@@ -28,7 +28,7 @@ impl Decoder {
         &mut self.buffer
     }
 
-    /// Whether half a frame is waiting for its rest.
+    /// Whether no half a frame is waiting for its rest.
     pub fn is_empty(&self) -> bool {
         self.buffer.is_empty()
     }

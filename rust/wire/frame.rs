@@ -216,8 +216,13 @@ impl Frame {
 
     /// Appends everything but the body.
     pub fn encode_head(&self, out: &mut Vec<u8>) {
+        self.encode_head_for(self.body.len(), out);
+    }
+
+    /// The same for a body of `body_len` bytes that the caller writes by itself.
+    pub fn encode_head_for(&self, body_len: usize, out: &mut Vec<u8>) {
         let fields = self.fields.as_bytes();
-        let len = (fields.len() + self.body.len()) as u32;
+        let len = (fields.len() + body_len) as u32;
         let mut head = [0; HEADER_LEN];
         let (front, id) = head.split_at_mut(8);
         let [l0, l1, l2, l3] = len.to_le_bytes();

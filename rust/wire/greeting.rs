@@ -118,8 +118,13 @@ macro_rules! body {
 }
 body!(Hello: "hello", Welcome: "welcome", Announcement: "announcement", Question: "question");
 
+/// How deep a body may nest; ours need three, the rest is for what later versions add.
+const MAX_DEPTH: usize = 32;
+
 pub(super) fn read<T: DeserializeOwned>(what: &'static str, body: &[u8]) -> Result<T, WireError> {
-    rmp_serde::from_slice(body).map_err(|error| WireError::Body(what, error.to_string()))
+    let mut deserializer = rmp_serde::Deserializer::from_read_ref(body);
+    deserializer.set_max_depth(MAX_DEPTH);
+    T::deserialize(&mut deserializer).map_err(|error| WireError::Body(what, error.to_string()))
 }
 
 /// What a server says, in its own language, to a client that began with these bytes; `None` for
@@ -130,7 +135,7 @@ pub fn refusal_for(first: &[u8]) -> Option<&'static [u8]> {
         // A fatal alert, handshake_failure.
         [0x16, ..] => Some(&[0x15, 3, 1, 0, 2, 2, 40]),
         [byte, ..] if byte.is_ascii_alphabetic() => Some(
-            b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: 64\r\n\
+            b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: 65\r\n\
               Connection: close\r\n\r\n\
               This port speaks daffi, not HTTP. Use daffi.Client to reach it.\r\n",
         ),

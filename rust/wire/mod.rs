@@ -33,6 +33,9 @@ pub const PIECE: usize = 256 * 1024;
 pub const MAX_FRAME: usize = 1024 * 1024 + 128 * 1024;
 /// The largest frame that we accept before the greeting is done.
 pub const MAX_GREETING: usize = 16 * 1024;
+/// The longest header fields that a server takes from a client, in bytes. What is left to 65,535
+/// is for the fields that a router adds.
+pub const MAX_FIELDS: usize = 60 * 1024;
 /// How far ahead of what has arrived a large message may be sent.
 pub const TRANSFER_WINDOW: u64 = 4 * 1024 * 1024;
 /// How many items an unacknowledged stream may be ahead of what its worker has run.

@@ -12,7 +12,8 @@ It prints:
     price: 5.00 EUR, 4.20 USD
     add once more: 30
     too slow: CallTimeout
-    the function raised: KeyError('soup') in shop
+    the function raised: KeyError ('soup',)
+    in shop: KeyError: 'soup'
     nobody has it: TransmissionFailure
     note sent
 """
@@ -43,13 +44,18 @@ try:
 except CallTimeout as error:
     print("too slow:", type(error).__name__)
 
-# An exception of the function arrives here as its own type, and as a RemoteCallError that
-# knows more. Uncaught, it would print the remote traceback as well.
+# An exception of the function arrives here as its own type, ...
 try:
     shop.price("soup")
 except KeyError as error:
-    assert isinstance(error, RemoteCallError)
-    print(f"the function raised: KeyError({error.args[0]!r}) in {error.worker}")
+    print("the function raised: KeyError", error.args)
+
+# ... and as a RemoteCallError, which knows where it happened. Uncaught, it prints the remote
+# traceback as well.
+try:
+    shop.price("soup")
+except RemoteCallError as error:
+    print(f"in {error.worker}: {error.remote_traceback.strip().splitlines()[-1]}")
 
 try:
     shop.fly()

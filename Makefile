@@ -1,0 +1,165 @@
+# The one door: people, hooks and CI all come in here. `make help` lists what there is.
+#
+# Needs Python 3.10 or later with venv, Rust, and make; everything else lands under build/ and
+# target/. Each Python has an environment of its own, build/venv-3.x, with pinned tools and with
+# daffi installed from a wheel: what is tested is what is shipped, and nothing that lies about in
+# the checkout's daffi/ can be loaded by mistake. 3.10 has a wheel of its own, 3.11 and later
+# share one. Stamps (.ready, .built, .installed) make a second run quick.
+#
+#   PYTHON   the interpreter to work with             make test PYTHON=python3.12
+#   PYTHONS  the versions of test-all
+#   ARGS     passed on to pytest, the demo, the bench or the soak
+#                                                     make test ARGS='-k cast -x'
+
+PYTHON  ?= python3
+PYTHONS ?= 3.10 3.11 3.12 3.13
+ARGS    ?=
+
+export PATH := $(PATH):$(HOME)/.cargo/bin
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV CONDA_PREFIX
+
+# $(call find,NAMES,PATTERN): version and path of the first of NAMES that is a Python which
+# can make environments and whose version fits the shell pattern.
+PYENV := $(or $(PYENV_ROOT),$(shell pyenv root 2>/dev/null),$(HOME)/.pyenv)/versions
+PROBE := import sys, ensurepip, venv; print("%d.%d" % sys.version_info[:2], sys.executable)
+find   = $(shell for python in $(1); do \
+	set -- $$("$$python" -c '$(PROBE)' 2>/dev/null); \
+	case "$$1" in ($(2)) echo "$$*"; break; esac; done)
+
+CHOSEN  := $(call find,$(PYTHON) python$(PYTHON:python%=%) $(PYENV)/$(PYTHON:python%=%)*/bin/python,?*)
+VERSION := $(firstword $(CHOSEN))
+ifneq ($(filter-out help clean,$(or $(MAKECMDGOALS),help)),)
+  ifeq ($(VERSION),)
+    $(error There is no Python "$(PYTHON)" with venv and ensurepip: pass another with PYTHON=...)
+  endif
+  ifneq ($(filter 2.% 3.0 3.1 3.2 3.3 3.4 3.5 3.6 3.7 3.8 3.9,$(VERSION)),)
+    $(error "$(PYTHON)" is Python $(VERSION), daffi needs 3.10 or later: pass another with PYTHON=...)
+  endif
+endif
+
+# $(call interpreter,3.12): path of the Python of that version, the chosen one if it is.
+interpreter = $(wordlist 2,99,$(if $(filter $(VERSION),$(1)),$(CHOSEN),$(call \
+	find,python$(1) $(PYENV)/$(1)*/bin/python,$(1))))
+
+flavour = $(if $(filter 3.10,$(1)),cp310,abi3)
+
+# The Python that builds the wheel for 3.11 and later.
+BUILDER := $(if $(filter 3.10,$(VERSION)),3.11,$(VERSION))
+BIN     := build/venv-$(VERSION)/bin
+READY   := build/venv-$(VERSION)/.ready
+HERE    := build/venv-$(VERSION)/.installed
+TESTS   := $(addprefix pytest-,$(sort $(VERSION) $(PYTHONS)))
+
+# Folders too, so that a file which went away counts as a change.
+SOURCES := Cargo.toml pyproject.toml $(wildcard Cargo.lock README.md LICENSE) \
+	$(shell find rust daffi \( -name __pycache__ -o -name '*.so' \) -prune -o -print)
+
+.DEFAULT_GOAL := help
+.SECONDEXPANSION:
+.NOTPARALLEL:
+.PRECIOUS: build/venv-%/.ready build/venv-%/.installed
+.PHONY: help build demo test test-all pythons test-rust $(TESTS) lint format bench soak docs lock clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: $(HERE) ## build the wheel and install it into this Python's environment
+	@ls build/wheels/$(call flavour,$(VERSION))/*.whl
+
+demo: $(HERE) ## a Router, workers and callers at work, in under 20 s
+	@$(BIN)/python examples/demo/demo.py $(ARGS)
+
+test: lint test-rust pytest-$(VERSION) ## lint and all tests, on one Python
+
+test-all: pythons lint test-rust $(addprefix pytest-,$(PYTHONS)) ## the same on 3.10, 3.11, 3.12 and 3.13
+
+pythons:
+	@$(foreach v,$(PYTHONS),$(if $(call interpreter,$(v)),,echo "Python $(v) is missing: neither \
+		python$(v) on the PATH nor one of pyenv's (with venv and ensurepip)" >&2; exit 1;)) :
+
+test-rust: ## the tests of the core, which knows no Python
+	cargo test --no-default-features
+
+$(TESTS): pytest-%: build/venv-%/.installed
+	@echo "== pytest on Python $*"
+	@build/venv-$*/bin/pytest $(ARGS)
+
+lint: $(READY) ## rustfmt, clippy, ruff, mypy
+	cargo fmt --check
+	cargo clippy --all-targets --no-default-features -- -D warnings
+	PYO3_PYTHON=$(CURDIR)/$(BIN)/python cargo clippy --all-targets \
+		$(if $(filter abi3,$(call flavour,$(VERSION))),--features pyo3/abi3-py311) -- -D warnings
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy daffi
+	$(BIN)/mypy tests
+	$(BIN)/mypy bench
+
+format: $(READY) ## put Rust and Python into shape
+	cargo fmt
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+bench: $(HERE) ## measure beside daffi 3.0.1 and plain sockets
+	@$(BIN)/python -m bench $(ARGS)
+
+soak: $(HERE) ## mixed calls for long; fails when memory or anything else grows
+	@$(BIN)/python -m bench.soak $(ARGS)
+
+docs: build/venv-docs/.ready ## build the documentation into build/site
+	NO_MKDOCS_2_WARNING=1 build/venv-docs/bin/mkdocs build --strict
+	@echo "build/site/index.html"
+
+lock: ## write requirements/ anew from pyproject.toml, with the newest versions
+	rm -rf build/venv-lock
+	@test -n "$(call interpreter,3.10)" || { echo "make lock needs Python 3.10" >&2; exit 1; }
+	$(call interpreter,3.10) -m venv build/venv-lock
+	build/venv-lock/bin/pip install --quiet --upgrade pip
+	build/venv-lock/bin/pip install --quiet '.[tests]' --group dev
+	@{ echo '# Written by `make lock` on Python 3.10; serves the later ones too.'; \
+		build/venv-lock/bin/pip freeze --exclude daffi; } > requirements/dev.txt
+	rm -rf build/venv-lock && $(call interpreter,3.10) -m venv build/venv-lock
+	build/venv-lock/bin/pip install --quiet --upgrade pip
+	build/venv-lock/bin/pip install --quiet --group docs
+	@{ echo '# Written by `make lock` on Python 3.10; serves the later ones too.'; \
+		build/venv-lock/bin/pip freeze; } > requirements/docs.txt
+
+clean: ## remove everything that was made
+	rm -rf build target dist .pytest_cache .mypy_cache .ruff_cache
+	rm -f daffi/*.so daffi/*.pyd
+	find daffi tests bench examples -name __pycache__ -prune -exec rm -rf {} +
+
+# Environments and wheels
+
+PINS := requirements/dev.txt $(wildcard bench/requirements.txt examples/demo/requirements.txt)
+
+build/venv-docs/.ready: requirements/docs.txt
+	rm -rf $(@D)
+	"$(call interpreter,$(VERSION))" -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet -r requirements/docs.txt
+	@touch $@
+
+build/venv-%/.ready: $(PINS)
+	@test -n "$(call interpreter,$*)" || { echo "Python $* is missing" >&2; exit 1; }
+	@echo "== an environment for Python $*, in $(@D)"
+	@rm -rf $(@D)
+	@"$(call interpreter,$*)" -m venv $(@D)
+	@$(@D)/bin/python -m pip install --quiet $(addprefix -r ,$(PINS))
+	@touch $@
+
+build/venv-%/.installed: build/venv-%/.ready build/wheels/$$(call flavour,$$*)/.built
+	@$(@D)/bin/python -m pip install --quiet --no-index --no-deps --force-reinstall \
+		build/wheels/$(call flavour,$*)/*.whl
+	@touch $@
+
+wheel = rm -rf $(@D) && build/venv-$(1)/bin/maturin build --release --out $(@D) \
+	--interpreter build/venv-$(1)/bin/python $(if $(filter Linux,$(shell uname)),--compatibility linux)
+
+build/wheels/cp310/.built: $(SOURCES) | build/venv-3.10/.ready
+	@$(call wheel,3.10)
+	@touch $@
+
+build/wheels/abi3/.built: $(SOURCES) | build/venv-$(BUILDER)/.ready
+	@$(call wheel,$(BUILDER))
+	@touch $@

@@ -1,0 +1,382 @@
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use super::job::Job;
+use super::mailbox::{Mailbox, Post, Seat};
+use super::memory::Memory;
+use super::outgoing::{Clock, Outgoing};
+use super::process::{self, Node};
+use super::stream::Stream;
+use super::wait::{ThreadWake, run, wait};
+use super::{errors, payload};
+use crate::link::Address;
+use crate::node::{self, Call, ClientOptions, Stats, Target};
+use crate::wire::{Failure, FailureKind, Flags, Function, Kind, Member, Question};
+
+/// `("tcp", host, port)` or `("unix", path, 0)`.
+pub(super) type PyAddress = (String, String, u16);
+pub(super) type PyFunction = (String, String, String);
+
+pub(super) fn address((kind, place, port): PyAddress) -> Address {
+    match kind.as_str() {
+        "unix" => Address::Unix(PathBuf::from(place)),
+        _ => Address::Tcp(place, port),
+    }
+}
+
+pub(super) fn functions(list: Vec<PyFunction>) -> Vec<Function> {
+    list.into_iter().map(|(name, signature, doc)| Function(name, signature, doc)).collect()
+}
+
+pub(super) fn members(list: Vec<Member>) -> Vec<(String, Vec<PyFunction>)> {
+    let function = |Function(name, signature, doc)| (name, signature, doc);
+    list.into_iter()
+        .map(|Member(name, functions)| (name, functions.into_iter().map(function).collect()))
+        .collect()
+}
+
+pub(super) fn stats<'py>(py: Python<'py>, stats: &Stats) -> PyResult<Bound<'py, PyDict>> {
+    let all = PyDict::new(py);
+    let functions = PyDict::new(py);
+    let (mut calls, mut errors) = (0, 0);
+    for (name, called, failed) in &stats.functions {
+        let one = PyDict::new(py);
+        one.set_item("calls", called)?;
+        one.set_item("errors", failed)?;
+        functions.set_item(name, one)?;
+        calls += called;
+        errors += failed;
+    }
+    all.set_item("connections", stats.connections)?;
+    all.set_item("members", stats.members)?;
+    all.set_item("calls_in_flight", stats.calls_in_flight)?;
+    all.set_item("running", stats.running)?;
+    all.set_item("queued", stats.queued)?;
+    all.set_item("streams", stats.streams)?;
+    all.set_item("transfers", stats.transfers)?;
+    all.set_item("bytes_sent", stats.bytes_sent)?;
+    all.set_item("bytes_received", stats.bytes_received)?;
+    all.set_item("bytes_queued", stats.bytes_queued)?;
+    all.set_item("calls", calls)?;
+    all.set_item("errors", errors)?;
+    all.set_item("functions", functions)?;
+    Ok(all)
+}
+
+/// A client node.
+#[pyclass(frozen, module = "daffi._native")]
+pub(super) struct Client {
+    node: Arc<node::Client>,
+    post: Arc<Post>,
+    memory: Arc<Memory>,
+}
+
+#[pymethods]
+impl Client {
+    #[new]
+    #[pyo3(signature = (*, name, address, mailbox, max_message, reconnect, connect_timeout, allow_pickle))]
+    fn new(
+        name: String,
+        address: PyAddress,
+        mailbox: &Mailbox,
+        max_message: u64,
+        reconnect: bool,
+        connect_timeout: f64,
+        allow_pickle: Option<bool>,
+    ) -> PyResult<Self> {
+        let options = ClientOptions {
+            name,
+            address: self::address(address),
+            max_message,
+            reconnect,
+            connect_timeout: seconds(connect_timeout)?,
+            allow_pickle,
+        };
+        let process = process::current();
+        let memory = process.memory();
+        let post = Arc::clone(&mailbox.post);
+        let node = node::Client::new(options, post.clone(), memory.clone());
+        process.keep(Node::Client(Arc::downgrade(&node), Arc::clone(&post)));
+        Ok(Self { node, post, memory })
+    }
+
+    fn connect(&self, py: Python<'_>, wait: Option<f64>) -> PyResult<()> {
+        let wait = wait.map(seconds).transpose()?;
+        let node = Arc::clone(&self.node);
+        let connected = run(py, async move { node.connect(wait).await })?;
+        connected.map_err(|error| errors::node(py, &error))
+    }
+
+    #[getter]
+    fn server(&self) -> Option<String> {
+        self.node.server()
+    }
+
+    #[pyo3(signature = (function, format, payload, *, receivers=None, cast=false, timeout=None, parent=None))]
+    #[allow(clippy::too_many_arguments, reason = "a call has that many facts")]
+    fn call(
+        &self,
+        py: Python<'_>,
+        function: String,
+        format: u8,
+        payload: &Bound<'_, PyAny>,
+        receivers: Option<Vec<String>>,
+        cast: bool,
+        timeout: Option<f64>,
+        parent: Option<&Bound<'_, Job>>,
+    ) -> PyResult<Py<PyAny>> {
+        let parent = parent.map(Bound::get);
+        let clock = Clock::new(timeout, parent.and_then(Job::deadline))?;
+        let target = Target { receivers: receivers.unwrap_or_default(), cast };
+        let chain = parent.map_or(0, Job::chain);
+        let call = self.pack(&function, format, payload, target, clock.deadline, chain)?;
+        let wake = ThreadWake::current();
+        let pending = py.detach(|| self.node.start(call, Kind::Call, wake));
+        let pending = pending.map_err(|failure| self.raise(py, &failure, &function))?;
+        let trusted = self.node.trusts_server();
+        let outgoing = Outgoing { pending, clock, function, cast, trusted, ended: false };
+        wait(py, Box::new(outgoing), Seat::take_place(chain))
+    }
+
+    #[pyo3(signature = (function, format, payload, *, receivers=None, cast=false, parent=None))]
+    #[allow(clippy::too_many_arguments, reason = "a call has that many facts")]
+    fn post(
+        &self,
+        py: Python<'_>,
+        function: &str,
+        format: u8,
+        payload: &Bound<'_, PyAny>,
+        receivers: Option<Vec<String>>,
+        cast: bool,
+        parent: Option<&Bound<'_, Job>>,
+    ) -> PyResult<()> {
+        let target = Target { receivers: receivers.unwrap_or_default(), cast };
+        let chain = parent.map_or(0, |parent| parent.get().chain());
+        let call = self.pack(function, format, payload, target, None, chain)?;
+        let mut interrupt = None;
+        let posted = py.detach(|| {
+            self.node.post(call, || {
+                interrupt = Python::attach(|py| py.check_signals()).err();
+                interrupt.is_none()
+            })
+        });
+        if let Some(interrupt) = interrupt {
+            return Err(interrupt);
+        }
+        posted.map(drop).map_err(|failure| self.raise(py, &failure, function))
+    }
+
+    #[pyo3(signature = (function, format, *, receiver=None, acknowledged=true, timeout=None, parent=None))]
+    #[allow(clippy::too_many_arguments, reason = "a stream has that many facts")]
+    fn open(
+        &self,
+        py: Python<'_>,
+        function: String,
+        format: u8,
+        receiver: Option<String>,
+        acknowledged: bool,
+        timeout: Option<f64>,
+        parent: Option<&Bound<'_, Job>>,
+    ) -> PyResult<Stream> {
+        let chain = parent.map_or(0, |parent| parent.get().chain());
+        let deadline = parent.and_then(|parent| parent.get().deadline());
+        // The timeout is for each item; the stream itself lasts as long as its callback's call.
+        Clock::new(timeout, None)?;
+        let target = Target { receivers: receiver.into_iter().collect(), cast: false };
+        let nothing = py.None();
+        let mut call = self.pack(&function, 0, nothing.bind(py), target, deadline, chain)?;
+        call.format = crate::wire::Format::try_from(format)
+            .map_err(|error| pyo3::exceptions::PyValueError::new_err(error.to_string()))?;
+        if !acknowledged {
+            call.flags = call.flags.with(Flags::ONEWAY);
+        }
+        let wake = ThreadWake::current();
+        let pending = py.detach(|| self.node.start(call, Kind::Open, wake));
+        let pending = pending.map_err(|failure| self.raise(py, &failure, &function))?;
+        let trusted = self.node.trusts_server();
+        let memory = Arc::clone(&self.memory);
+        Ok(Stream::new(pending, memory, function, format, acknowledged, trusted, chain, deadline))
+    }
+
+    fn wait_for_members(
+        &self,
+        py: Python<'_>,
+        names: Vec<String>,
+        timeout: Option<f64>,
+    ) -> PyResult<()> {
+        let question = Question::WaitMembers { names: names.clone() };
+        let clock = Clock::new(timeout, None)?;
+        if self.ask(py, &question, clock)?.is_some() {
+            return Ok(());
+        }
+        let here: Vec<String> = self.members(py)?.into_iter().map(|(name, _)| name).collect();
+        let missing: Vec<String> = names.into_iter().filter(|name| !here.contains(name)).collect();
+        let text = format!(
+            "not here after {:.3} s: {missing:?}; here are {here:?}",
+            timeout.unwrap_or_default()
+        );
+        Err(pyo3::exceptions::PyTimeoutError::new_err(text))
+    }
+
+    fn wait_for_function(
+        &self,
+        py: Python<'_>,
+        name: String,
+        timeout: Option<f64>,
+    ) -> PyResult<()> {
+        let question = Question::WaitFunction { name: name.clone() };
+        let clock = Clock::new(timeout, None)?;
+        if self.ask(py, &question, clock)?.is_some() {
+            return Ok(());
+        }
+        let text = format!("after {:.3} s nobody offers {name:?}", timeout.unwrap_or_default());
+        Err(pyo3::exceptions::PyTimeoutError::new_err(text))
+    }
+
+    fn announce(&self, py: Python<'_>, functions: Vec<PyFunction>) {
+        py.detach(|| self.node.announce(self::functions(functions)));
+    }
+
+    fn members(&self, py: Python<'_>) -> PyResult<Vec<(String, Vec<PyFunction>)>> {
+        let clock = Clock::new(Some(10.0), None)?;
+        let Some(answer) = self.ask(py, &Question::Members, clock)? else {
+            return Err(clock.expired(py, "members()", crate::hub::Lost::Sent, None));
+        };
+        let list = Member::decode_list(&answer.frame.body);
+        Ok(members(
+            list.map_err(|error| errors::make(py, "ProtocolError", &error.to_string(), None))?,
+        ))
+    }
+
+    fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let counted = py.detach(|| self.node.stats());
+        stats(py, &counted)
+    }
+
+    fn watch(&self, py: Python<'_>) {
+        py.detach(|| self.node.watch());
+    }
+
+    fn next_event(&self, py: Python<'_>) -> Option<(&'static str, String)> {
+        event(py.detach(|| self.node.events.next()))
+    }
+
+    fn join(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<bool> {
+        let node = Arc::clone(&self.node);
+        let most = timeout.map(seconds).transpose()?;
+        let ended = run(py, async move { within(most, node.join()).await })?;
+        match ended {
+            None => Ok(false),
+            Some(None) => Ok(true),
+            Some(Some(failure)) => Err(self.raise(py, &failure, "join()")),
+        }
+    }
+
+    fn stop(&self, py: Python<'_>, timeout: f64) -> PyResult<()> {
+        let (node, drain) = (Arc::clone(&self.node), seconds(timeout)?);
+        let (but, wake) = (usize::from(self.post.is_own_thread()), ThreadWake::current());
+        let stopped = run(py, async move { node.stop(drain, but, wake).await });
+        if stopped.is_err() {
+            py.detach(|| self.node.abandon());
+        }
+        stopped
+    }
+}
+
+impl Client {
+    fn pack(
+        &self,
+        function: &str,
+        format: u8,
+        payload: &Bound<'_, PyAny>,
+        target: Target,
+        deadline: Option<Instant>,
+        chain: u64,
+    ) -> PyResult<Call> {
+        let packed = payload::pack(&self.memory, format, payload)?;
+        Ok(Call {
+            function: function.to_owned(),
+            target,
+            format: packed.format,
+            flags: packed.flags,
+            deadline,
+            chain,
+            fields: packed.fields,
+            body: packed.body,
+            rest: packed.rest,
+        })
+    }
+
+    fn raise(&self, py: Python<'_>, failure: &Failure, call: &str) -> PyErr {
+        errors::raise(py, failure, call, self.node.trusts_server())
+    }
+
+    /// Asks the server, again when the connection was lost meanwhile. Nothing comes back when it
+    /// took too long.
+    fn ask(
+        &self,
+        py: Python<'_>,
+        question: &Question,
+        clock: Clock,
+    ) -> PyResult<Option<node::Message>> {
+        loop {
+            let wake = ThreadWake::current();
+            let pending = py.detach(|| self.node.ask(question, wake));
+            let pending = pending.map_err(|failure| self.raise(py, &failure, "a question"))?;
+            let asked = py.detach(|| -> Result<bool, PyErr> {
+                loop {
+                    let slice = Instant::now() + super::wait::SLICE;
+                    while Instant::now() < slice {
+                        if pending.slot.is_ended() {
+                            return Ok(true);
+                        }
+                        let until = clock.deadline.map_or(slice, |deadline| deadline.min(slice));
+                        std::thread::park_timeout(until.saturating_duration_since(Instant::now()));
+                        if clock.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+                            return Ok(pending.slot.is_ended() || pending.cancel().is_none());
+                        }
+                    }
+                    if let Err(error) = Python::attach(|py| py.check_signals()) {
+                        pending.cancel();
+                        return Err(error);
+                    }
+                }
+            })?;
+            if !asked {
+                return Ok(None);
+            }
+            match pending.slot.take() {
+                Some(Ok(answer)) => return Ok(Some(answer)),
+                Some(Err(failure)) if failure.kind != FailureKind::Disconnected => {
+                    return Err(self.raise(py, &failure, "a question"));
+                }
+                // The connection was lost: the next one gets the question anew.
+                _ => py.check_signals()?,
+            }
+        }
+    }
+}
+
+pub(super) fn seconds(seconds: f64) -> PyResult<Duration> {
+    let bad = |_| pyo3::exceptions::PyValueError::new_err("a time is 0 or more seconds");
+    Duration::try_from_secs_f64(seconds.min(1e9)).map_err(bad)
+}
+
+pub(super) fn event(presence: Option<crate::wire::Presence>) -> Option<(&'static str, String)> {
+    let crate::wire::Presence(here, name) = presence?;
+    Some((if here { "connected" } else { "disconnected" }, name))
+}
+
+pub(super) async fn within<T>(
+    most: Option<Duration>,
+    future: impl Future<Output = T>,
+) -> Option<T> {
+    match most {
+        Some(most) => tokio::time::timeout(most, future).await.ok(),
+        None => Some(future.await),
+    }
+}

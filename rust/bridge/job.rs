@@ -1,0 +1,251 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use parking_lot::Mutex;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyTuple};
+use serde_bytes::ByteBuf;
+
+use super::mailbox::{Delivered, Seat};
+use super::memory::Memory;
+use super::wait::{SLICE, ThreadWake};
+use super::{errors, formats, payload};
+use crate::node::{Incoming, Style, Wake};
+use crate::wire::{Failure, FailureKind, Format, Kind, Ran};
+
+/// One call that somebody made of us. Dropped unanswered, it answers with an error.
+#[pyclass(frozen, module = "daffi._native")]
+pub(super) struct Job {
+    incoming: Mutex<Option<Incoming>>,
+    function: String,
+    caller: String,
+    format: u8,
+    deadline: Option<Instant>,
+    chain: u64,
+    oneway: bool,
+    trusted: bool,
+    memory: Arc<Memory>,
+}
+
+impl Job {
+    pub(super) fn new(delivered: Delivered) -> Self {
+        let Delivered { incoming, memory } = delivered;
+        Self {
+            function: incoming.function().to_owned(),
+            caller: incoming.caller().to_owned(),
+            format: incoming.format() as u8,
+            deadline: incoming.deadline(),
+            chain: incoming.chain(),
+            oneway: matches!(incoming.style(), Style::Oneway | Style::OnewayItem),
+            trusted: incoming.is_trusted(),
+            incoming: Mutex::new(Some(incoming)),
+            memory,
+        }
+    }
+
+    /// The chain that calls made inside it belong to.
+    pub(super) fn chain(&self) -> u64 {
+        self.chain
+    }
+
+    /// When calls made inside it are too late.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    fn wake_on_cancel(&self, wake: Arc<dyn Wake>) {
+        if let Some(incoming) = &*self.incoming.lock() {
+            incoming.wake_on_cancel(wake);
+        }
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.incoming.lock().as_ref().is_some_and(Incoming::is_cancelled)
+    }
+}
+
+#[pymethods]
+impl Job {
+    #[getter]
+    fn function(&self) -> &str {
+        &self.function
+    }
+
+    #[getter]
+    fn caller(&self) -> &str {
+        &self.caller
+    }
+
+    #[getter]
+    fn format(&self) -> u8 {
+        self.format
+    }
+
+    #[getter]
+    fn oneway(&self) -> bool {
+        self.oneway
+    }
+
+    #[getter]
+    fn cancelled(&self) -> bool {
+        self.is_cancelled()
+    }
+
+    /// Seconds on the clock of `time.monotonic()`.
+    #[getter(deadline)]
+    fn python_deadline(&self, py: Python<'_>) -> PyResult<Option<f64>> {
+        let Some(deadline) = self.deadline else { return Ok(None) };
+        let now: f64 = py.import("time")?.getattr("monotonic")?.call0()?.extract()?;
+        let instant = Instant::now();
+        let ahead = deadline.saturating_duration_since(instant).as_secs_f64();
+        let behind = instant.saturating_duration_since(deadline).as_secs_f64();
+        Ok(Some(now + ahead - behind))
+    }
+
+    fn begin(&self) -> bool {
+        let mut slot = self.incoming.lock();
+        let goes = slot.as_mut().is_some_and(Incoming::begin);
+        if !goes {
+            *slot = None;
+        }
+        goes
+    }
+
+    fn payload(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        if self.format == Format::Pickle as u8 && !self.trusted {
+            let text = "a PICKLE from a caller that has not proved who it is";
+            return Err(errors::make(py, "SerdeNotAllowed", text, None));
+        }
+        let message = self.incoming.lock().as_mut().and_then(Incoming::take_payload);
+        match message {
+            Some(message) => payload::unpack(py, message),
+            None => Err(errors::serialization(py, "its payload was taken already")),
+        }
+    }
+
+    fn finish(&self, py: Python<'_>, format: u8, payload: &Bound<'_, PyAny>) -> PyResult<()> {
+        let packed = payload::pack(&self.memory, format, payload)?;
+        let Some(incoming) = self.incoming.lock().take() else { return Ok(()) };
+        let most = incoming.max_message();
+        if packed.total() > most {
+            let text = format!(
+                "{} bytes, more than the {most} that this node sends (max_message)",
+                packed.total()
+            );
+            *self.incoming.lock() = Some(incoming);
+            return Err(errors::make(py, "MessageTooLarge", &text, None));
+        }
+        py.detach(|| incoming.answer(packed.into_message(Kind::Answer)));
+        Ok(())
+    }
+
+    fn fail(
+        &self,
+        py: Python<'_>,
+        kind: &str,
+        type_name: String,
+        message: String,
+        traceback: String,
+        arguments: Option<&Bound<'_, PyTuple>>,
+        pickled: Option<&Bound<'_, PyBytes>>,
+    ) {
+        let kind = match kind {
+            "raised" => FailureKind::Raised,
+            "unreachable" => FailureKind::Unreachable,
+            "serialization" => FailureKind::Serialization,
+            "too_large" => FailureKind::TooLarge,
+            "serde_not_allowed" => FailureKind::SerdeNotAllowed,
+            "cancelled" => FailureKind::Cancelled,
+            _ => FailureKind::Lost,
+        };
+        let ran = match kind {
+            FailureKind::Unreachable | FailureKind::SerdeNotAllowed => Ran::No,
+            _ => Ran::Yes,
+        };
+        // Arguments that are not plain stay here.
+        let args = arguments.and_then(|args| formats::msgpack::encode(args.as_any()).ok());
+        let failure = Failure {
+            type_name,
+            traceback,
+            args: args.map(ByteBuf::from),
+            pickle: pickled.map(|pickled| ByteBuf::from(pickled.as_bytes())),
+            ..Failure::new(kind, ran, message)
+        };
+        let incoming = self.incoming.lock().take();
+        if let Some(incoming) = incoming {
+            py.detach(|| incoming.fail(failure));
+        }
+    }
+}
+
+/// Where a thread that took a job waits for other Python code: a coroutine on a loop, say.
+#[pyclass(frozen, module = "daffi._native")]
+pub(super) struct Parking {
+    job: Py<Job>,
+    flag: Arc<Flag>,
+    told: AtomicBool,
+}
+
+struct Flag {
+    woken: AtomicBool,
+    wake: Arc<dyn Wake>,
+}
+
+#[pymethods]
+impl Parking {
+    #[new]
+    fn new(job: Py<Job>) -> Self {
+        let wake = ThreadWake::current();
+        job.get().wake_on_cancel(Arc::clone(&wake));
+        let flag = Arc::new(Flag { woken: AtomicBool::new(false), wake });
+        Self { job, flag, told: AtomicBool::new(false) }
+    }
+
+    fn wake(&self) {
+        self.flag.woken.store(true, Ordering::Release);
+        self.flag.wake.wake();
+    }
+
+    fn wait(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        let job = self.job.get();
+        let seat = Seat::take_place(job.chain());
+        loop {
+            let found = py.detach(|| {
+                let until = Instant::now() + SLICE;
+                loop {
+                    if self.flag.woken.load(Ordering::Acquire) {
+                        return Some(Found::Woken);
+                    }
+                    if job.is_cancelled() && !self.told.swap(true, Ordering::AcqRel) {
+                        return Some(Found::Cancelled);
+                    }
+                    if let Some(call) = seat.as_ref().and_then(Seat::take) {
+                        return Some(Found::Call(call));
+                    }
+                    let now = Instant::now();
+                    if until <= now {
+                        return None;
+                    }
+                    std::thread::park_timeout(until - now);
+                }
+            });
+            match found {
+                Some(Found::Woken) => return truth(py, true),
+                Some(Found::Cancelled) => return truth(py, false),
+                Some(Found::Call(call)) => return Ok(Py::new(py, Job::new(call))?.into_any()),
+                None => py.check_signals()?,
+            }
+        }
+    }
+}
+
+enum Found {
+    Woken,
+    Cancelled,
+    Call(Delivered),
+}
+
+fn truth(py: Python<'_>, value: bool) -> PyResult<Py<PyAny>> {
+    Ok(value.into_pyobject(py)?.to_owned().into_any().unbind())
+}

@@ -1,0 +1,222 @@
+//! Calls that came for one node, waiting for its threads.
+//!
+//! The threads belong to Python and are made by it; they come here for work. While one of them
+//! waits in a call that it made from inside a callback, it has a seat: calls of the same chain are
+//! handed to it there, so that `workers=1` never waits for itself.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use hashbrown::HashMap;
+use parking_lot::{Condvar, Mutex};
+use pyo3::prelude::*;
+
+use super::job::Job;
+use super::memory::Memory;
+use super::wait::{SLICE, ThreadWake};
+use crate::node::{Executor, Incoming, Wake};
+
+thread_local! {
+    /// The mailbox that this thread takes jobs from.
+    static OWN: RefCell<Option<Arc<Post>>> = const { RefCell::new(None) };
+}
+
+/// A call on its way to the thread that will run it.
+pub(super) struct Delivered {
+    pub(super) incoming: Incoming,
+    pub(super) memory: Arc<Memory>,
+}
+
+/// What a mailbox shares with the engine.
+pub(super) struct Post {
+    state: Mutex<State>,
+    came: Condvar,
+    workers: usize,
+    memory: Arc<Memory>,
+}
+
+#[derive(Default)]
+struct State {
+    queue: VecDeque<Incoming>,
+    idle: usize,
+    threads: usize,
+    closed: bool,
+    /// Threads that wait inside a callback, by chain, the innermost last.
+    seats: HashMap<u64, Vec<Arc<Chair>>>,
+}
+
+struct Chair {
+    jobs: Mutex<VecDeque<Incoming>>,
+    wake: Arc<dyn Wake>,
+}
+
+impl Executor for Post {
+    fn submit(&self, incoming: Incoming) {
+        let mut state = self.state.lock();
+        if state.closed {
+            // Dropped after the lock is gone: it answers.
+            drop(state);
+            return;
+        }
+        let chain = incoming.chain();
+        let chair = match chain {
+            0 => None,
+            chain => state.seats.get(&chain).and_then(|chairs| chairs.last()).cloned(),
+        };
+        if let Some(chair) = chair {
+            chair.jobs.lock().push_back(incoming);
+            drop(state);
+            chair.wake.wake();
+            return;
+        }
+        state.queue.push_back(incoming);
+        let idle = state.idle > 0;
+        drop(state);
+        if idle {
+            self.came.notify_one();
+        }
+    }
+}
+
+impl Post {
+    /// No more calls are taken; those that wait are dropped, and so answered.
+    pub(super) fn close(&self) {
+        let dropped = {
+            let mut state = self.state.lock();
+            state.closed = true;
+            std::mem::take(&mut state.queue)
+        };
+        self.came.notify_all();
+        drop(dropped);
+    }
+
+    /// Whether the calling thread is one of this mailbox's, that is, runs a callback.
+    pub(super) fn is_own_thread(&self) -> bool {
+        OWN.with_borrow(|own| own.as_ref().is_some_and(|own| std::ptr::eq(Arc::as_ptr(own), self)))
+    }
+
+    fn next(&self, most: std::time::Duration) -> Option<Option<Incoming>> {
+        let mut state = self.state.lock();
+        if state.queue.is_empty() && !state.closed {
+            state.idle += 1;
+            let waiting = |state: &mut State| state.queue.is_empty() && !state.closed;
+            self.came.wait_while_for(&mut state, waiting, most);
+            state.idle -= 1;
+        }
+        match state.queue.pop_front() {
+            Some(incoming) => Some(Some(incoming)),
+            None => state.closed.then_some(None),
+        }
+    }
+}
+
+/// A place where the calling thread is handed calls of its chain while it waits. Dropping it puts
+/// back what it did not take.
+pub(super) struct Seat {
+    post: Arc<Post>,
+    chain: u64,
+    chair: Arc<Chair>,
+}
+
+impl Seat {
+    /// A seat, if the calling thread is one of a mailbox's.
+    pub(super) fn take_place(chain: u64) -> Option<Self> {
+        let post = OWN.with_borrow(Clone::clone).filter(|_| chain != 0)?;
+        let chair = Arc::new(Chair { jobs: Mutex::default(), wake: ThreadWake::current() });
+        let mut state = post.state.lock();
+        // What came before we sat down.
+        let (own, others) =
+            state.queue.drain(..).partition(|call: &Incoming| call.chain() == chain);
+        state.queue = others;
+        *chair.jobs.lock() = own;
+        state.seats.entry(chain).or_default().push(Arc::clone(&chair));
+        drop(state);
+        Some(Self { post, chain, chair })
+    }
+
+    /// A call of our chain, if one has come.
+    pub(super) fn take(&self) -> Option<Delivered> {
+        let incoming = self.chair.jobs.lock().pop_front()?;
+        Some(Delivered { incoming, memory: Arc::clone(&self.post.memory) })
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let mut state = self.post.state.lock();
+        if let Some(chairs) = state.seats.get_mut(&self.chain) {
+            chairs.retain(|chair| !Arc::ptr_eq(chair, &self.chair));
+            if chairs.is_empty() {
+                state.seats.remove(&self.chain);
+            }
+        }
+        let left = std::mem::take(&mut *self.chair.jobs.lock());
+        let some = !left.is_empty();
+        for incoming in left.into_iter().rev() {
+            state.queue.push_front(incoming);
+        }
+        drop(state);
+        if some {
+            self.post.came.notify_all();
+        }
+    }
+}
+
+/// Calls that came for one node, waiting for the threads that run them.
+#[pyclass(frozen, module = "daffi._native")]
+pub(super) struct Mailbox {
+    pub(super) post: Arc<Post>,
+}
+
+#[pymethods]
+impl Mailbox {
+    #[new]
+    fn new(workers: usize) -> Self {
+        Self {
+            post: Arc::new(Post {
+                state: Mutex::default(),
+                came: Condvar::new(),
+                workers: workers.max(1),
+                memory: super::process::current().memory(),
+            }),
+        }
+    }
+
+    fn take(&self, py: Python<'_>) -> PyResult<Option<Job>> {
+        let post = &self.post;
+        OWN.with_borrow_mut(|own| {
+            if own.is_none() {
+                *own = Some(Arc::clone(post));
+            }
+        });
+        let ready = post.state.lock().queue.pop_front();
+        let incoming = match ready {
+            Some(incoming) => Some(incoming),
+            None => loop {
+                if let Some(next) = py.detach(|| post.next(SLICE * 10)) {
+                    break next;
+                }
+                py.check_signals()?;
+            },
+        };
+        let memory = &post.memory;
+        let delivered = incoming.map(|incoming| Delivered { incoming, memory: Arc::clone(memory) });
+        Ok(delivered.map(Job::new))
+    }
+
+    fn crowded(&self) -> bool {
+        let mut state = self.post.state.lock();
+        let more = state.idle == 0 && state.threads < self.post.workers && !state.closed;
+        state.threads += usize::from(more);
+        more
+    }
+
+    fn close(&self, py: Python<'_>) {
+        py.detach(|| self.post.close());
+    }
+
+    fn __len__(&self) -> usize {
+        self.post.state.lock().queue.len()
+    }
+}

@@ -1,0 +1,266 @@
+#![allow(unsafe_code, reason = "Python's objects are filled before anybody else can see them")]
+
+//! Python's memory for large messages.
+//!
+//! A large body arrives in the `bytes` or `bytearray` that its receiver will get. Such objects are
+//! made by a thread of their own, which may wait for the GIL while no runtime thread does. It also
+//! lets go of buffers that were lent for sending.
+
+use std::any::Any;
+use std::collections::VecDeque;
+use std::mem::MaybeUninit;
+use std::sync::Arc;
+use std::sync::mpsc::{Sender, channel};
+
+use parking_lot::Mutex;
+use pyo3::buffer::PyBuffer;
+use pyo3::prelude::*;
+use pyo3::types::{PyByteArray, PyBytes};
+use pyo3::{Py, ffi};
+
+use crate::node::{Landing, Landings};
+use crate::wire::Segment;
+
+/// How many announced bytes may be under way in one process.
+const BUDGET: u64 = 4 * 1024 * 1024 * 1024;
+
+type Ready = Box<dyn FnOnce(Option<Box<dyn Landing>>) + Send>;
+
+enum Order {
+    Land(Vec<Segment>, Ready, Share),
+    Release(PyBuffer<u8>),
+}
+
+/// The thread that gets memory from Python, and what it may still hand out.
+pub(super) struct Memory {
+    orders: Mutex<Sender<Order>>,
+    budget: Mutex<Budget>,
+    me: std::sync::Weak<Memory>,
+}
+
+struct Budget {
+    left: u64,
+    waiting: VecDeque<(u64, Vec<Segment>, Ready)>,
+}
+
+impl Memory {
+    pub(super) fn start() -> Arc<Self> {
+        let (sender, orders) = channel();
+        let work = move || {
+            for order in orders {
+                match order {
+                    Order::Land(segments, ready, share) => {
+                        let made = Python::try_attach(|py| Landed::make(py, &segments, share));
+                        ready(made.flatten().map(|landed| Box::new(landed) as Box<dyn Landing>));
+                    }
+                    Order::Release(buffer) => {
+                        // When the interpreter is gone, so is the buffer's owner.
+                        let buffer = std::mem::ManuallyDrop::new(buffer);
+                        Python::try_attach(|_| drop(std::mem::ManuallyDrop::into_inner(buffer)));
+                    }
+                }
+            }
+        };
+        let spawned = std::thread::Builder::new().name("daffi-memory".into()).spawn(work);
+        if let Err(error) = spawned {
+            log::error!(target: "daffi.bridge", "no thread for memory: {error}");
+        }
+        let budget = Budget { left: BUDGET, waiting: VecDeque::new() };
+        Arc::new_cyclic(|me| Self {
+            orders: Mutex::new(sender),
+            budget: Mutex::new(budget),
+            me: me.clone(),
+        })
+    }
+
+    fn order(&self, order: Order) {
+        // Fails only where there is no such thread; whoever waits then hears that it was dropped.
+        let _ = self.orders.lock().send(order);
+    }
+
+    fn give_back(&self, bytes: u64) {
+        let mut budget = self.budget.lock();
+        budget.left += bytes;
+        while budget.waiting.front().is_some_and(|(total, ..)| *total <= budget.left) {
+            let Some((total, segments, ready)) = budget.waiting.pop_front() else { break };
+            budget.left -= total;
+            let share = Share { memory: self.me.clone(), bytes: total };
+            self.order(Order::Land(segments, ready, share));
+        }
+    }
+}
+
+impl Landings for Memory {
+    fn reserve(&self, segments: Vec<Segment>, ready: Ready) {
+        let total: u64 = segments.iter().map(|segment| segment.len).sum();
+        let mut budget = self.budget.lock();
+        if total > budget.left && total <= BUDGET {
+            budget.waiting.push_back((total, segments, ready));
+            return;
+        }
+        budget.left = budget.left.saturating_sub(total);
+        drop(budget);
+        let share = Share { memory: self.me.clone(), bytes: total };
+        self.order(Order::Land(segments, ready, share));
+    }
+}
+
+/// A part of the budget, until the message has arrived or been given up.
+struct Share {
+    memory: std::sync::Weak<Memory>,
+    bytes: u64,
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        if let Some(memory) = self.memory.upgrade() {
+            memory.give_back(self.bytes);
+        }
+    }
+}
+
+struct Part {
+    object: Py<PyAny>,
+    start: *mut MaybeUninit<u8>,
+    len: usize,
+}
+
+/// A large message in Python's memory.
+pub(super) struct Landed {
+    parts: Vec<Part>,
+    _share: Share,
+}
+
+// SAFETY: the pointers are into objects that `parts` keeps alive and that nobody else knows yet.
+unsafe impl Send for Landed {}
+
+impl std::fmt::Debug for Landed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Landed").field("parts", &self.parts.len()).finish_non_exhaustive()
+    }
+}
+
+impl Landed {
+    fn make(py: Python<'_>, segments: &[Segment], share: Share) -> Option<Self> {
+        let parts =
+            segments.iter().map(|segment| Part::make(py, segment)).collect::<Option<_>>()?;
+        Some(Self { parts, _share: share })
+    }
+
+    /// The finished objects.
+    pub(super) fn into_objects(self) -> Vec<Py<PyAny>> {
+        self.parts.into_iter().map(|part| part.object).collect()
+    }
+}
+
+impl Part {
+    fn make(py: Python<'_>, segment: &Segment) -> Option<Self> {
+        let size = ffi::Py_ssize_t::try_from(segment.len).ok()?;
+        // SAFETY: both make a new object of `size` bytes that are not initialised, or set an
+        // error, which is taken; both pointers stay valid as long as the object is not resized.
+        let (object, start) = unsafe {
+            let raw = match segment.read_only {
+                true => ffi::PyBytes_FromStringAndSize(std::ptr::null(), size),
+                false => ffi::PyByteArray_FromStringAndSize(std::ptr::null(), size),
+            };
+            let Ok(object) = Bound::from_owned_ptr_or_err(py, raw) else {
+                return None;
+            };
+            let start = match segment.read_only {
+                true => ffi::PyBytes_AsString(raw),
+                false => ffi::PyByteArray_AsString(raw),
+            };
+            (object.unbind(), start.cast())
+        };
+        Some(Self { object, start, len: usize::try_from(segment.len).ok()? })
+    }
+}
+
+impl Landing for Landed {
+    fn room(&mut self, offset: u64) -> &mut [MaybeUninit<u8>] {
+        let mut offset = usize::try_from(offset).unwrap_or(usize::MAX);
+        for part in &mut self.parts {
+            if offset < part.len {
+                // SAFETY: within the object's memory, which only we know.
+                return unsafe {
+                    std::slice::from_raw_parts_mut(part.start.add(offset), part.len - offset)
+                };
+            }
+            offset -= part.len;
+        }
+        &mut []
+    }
+
+    fn into_any(self: Box<Self>) -> Box<dyn Any + Send> {
+        self
+    }
+}
+
+/// A buffer lent for sending. Its owner can't resize it meanwhile.
+struct Lent {
+    buffer: Option<PyBuffer<u8>>,
+    memory: Arc<Memory>,
+}
+
+impl AsRef<[u8]> for Lent {
+    fn as_ref(&self) -> &[u8] {
+        let Some(buffer) = &self.buffer else { return &[] };
+        // SAFETY: contiguous, checked when it was lent; the export keeps it where it is.
+        unsafe { std::slice::from_raw_parts(buffer.buf_ptr().cast(), buffer.len_bytes()) }
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        if let Some(buffer) = self.buffer.take() {
+            self.memory.order(Order::Release(buffer));
+        }
+    }
+}
+
+/// Lends an object's bytes for sending, without a copy.
+pub(super) fn lend(memory: &Arc<Memory>, object: &Bound<'_, PyAny>) -> PyResult<bytes::Bytes> {
+    if let Ok(bytes) = object.cast_exact::<PyBytes>() {
+        let backed = pyo3::pybacked::PyBackedBytes::from(bytes.clone());
+        return Ok(bytes::Bytes::from_owner(backed));
+    }
+    let buffer = contiguous(object)?;
+    let memory = Arc::clone(memory);
+    Ok(bytes::Bytes::from_owner(Lent { buffer: Some(buffer), memory }))
+}
+
+/// Copies an object's bytes.
+pub(super) fn copy(object: &Bound<'_, PyAny>) -> PyResult<bytes::Bytes> {
+    if let Ok(bytes) = object.cast_exact::<PyBytes>() {
+        return Ok(bytes::Bytes::copy_from_slice(bytes.as_bytes()));
+    }
+    if let Ok(bytes) = object.cast_exact::<PyByteArray>() {
+        return Ok(bytes::Bytes::from(bytes.to_vec()));
+    }
+    let buffer = contiguous(object)?;
+    Ok(bytes::Bytes::from(buffer.to_vec(object.py())?))
+}
+
+/// How many bytes an object holds.
+pub(super) fn length(object: &Bound<'_, PyAny>) -> PyResult<usize> {
+    match object.cast_exact::<PyBytes>() {
+        Ok(bytes) => Ok(bytes.as_bytes().len()),
+        Err(_) => Ok(contiguous(object)?.len_bytes()),
+    }
+}
+
+/// Whether nobody can write to an object's bytes.
+pub(super) fn is_read_only(object: &Bound<'_, PyAny>) -> PyResult<bool> {
+    match object.cast_exact::<PyBytes>() {
+        Ok(_) => Ok(true),
+        Err(_) => Ok(contiguous(object)?.readonly()),
+    }
+}
+
+fn contiguous(object: &Bound<'_, PyAny>) -> PyResult<PyBuffer<u8>> {
+    let buffer = PyBuffer::<u8>::get(object)?;
+    match buffer.is_c_contiguous() {
+        true => Ok(buffer),
+        false => Err(pyo3::exceptions::PyBufferError::new_err("a buffer with gaps in it")),
+    }
+}

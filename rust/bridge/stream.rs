@@ -1,0 +1,205 @@
+use std::sync::Arc;
+use std::time::Instant;
+
+use parking_lot::Mutex;
+use pyo3::prelude::*;
+
+use super::mailbox::Seat;
+use super::memory::Memory;
+use super::outgoing::Clock;
+use super::wait::{ThreadWake, Waitable, wait};
+use super::{errors, payload};
+use crate::hub::Lost;
+use crate::node::{Message, Pace, Pending, Session};
+use crate::wire::{FieldsBuilder, Frame, Key, Kind};
+
+/// One stream to one worker. Dropping it ends it.
+#[pyclass(frozen, module = "daffi._native")]
+pub(super) struct Stream {
+    inner: Arc<Inner>,
+    memory: Arc<Memory>,
+    format: u8,
+    chain: u64,
+    /// When the call that it was opened in is too late.
+    deadline: Option<Instant>,
+}
+
+struct Inner {
+    pending: Pending,
+    function: String,
+    acknowledged: bool,
+    trusted: bool,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    sent: u64,
+    ended: bool,
+}
+
+impl Stream {
+    #[allow(clippy::too_many_arguments, reason = "a stream has that many facts")]
+    pub(super) fn new(
+        pending: Pending,
+        memory: Arc<Memory>,
+        function: String,
+        format: u8,
+        acknowledged: bool,
+        trusted: bool,
+        chain: u64,
+        deadline: Option<Instant>,
+    ) -> Self {
+        let state = Mutex::default();
+        let inner = Arc::new(Inner { pending, function, acknowledged, trusted, state });
+        Self { inner, memory, format, chain, deadline }
+    }
+}
+
+#[pymethods]
+impl Stream {
+    #[pyo3(signature = (payload, timeout=None))]
+    fn send(
+        &self,
+        py: Python<'_>,
+        payload: &Bound<'_, PyAny>,
+        timeout: Option<f64>,
+    ) -> PyResult<Py<PyAny>> {
+        let clock = Clock::new(timeout, self.deadline)?;
+        let mut message =
+            payload::pack(&self.memory, self.format, payload)?.into_message(Kind::Item);
+        if let Some(deadline) = clock.deadline {
+            let left = deadline.saturating_duration_since(Instant::now()).as_micros() as u64;
+            let fields = message.frame.fields.iter();
+            let fields = fields.fold(FieldsBuilder::new(), |all, (key, value)| all.raw(key, value));
+            message.frame.fields = fields.number(Key::Deadline, left).build();
+        }
+        self.inner.pending.slot.wake_through(ThreadWake::current());
+        let item = Item { inner: Arc::clone(&self.inner), clock, stage: Stage::Credit(message) };
+        wait(py, Box::new(item), Seat::take_place(self.chain))
+    }
+
+    fn end(&self, py: Python<'_>) {
+        py.detach(|| self.inner.end());
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        self.inner.end();
+    }
+}
+
+impl Inner {
+    fn end(&self) {
+        if !std::mem::replace(&mut self.state.lock().ended, true) {
+            self.pending.item(Frame::new(Kind::End, 0).into(), Pace::Soon);
+        }
+    }
+}
+
+/// One item on its way.
+struct Item {
+    inner: Arc<Inner>,
+    clock: Clock,
+    stage: Stage,
+}
+
+enum Stage {
+    /// It waits for the worker to allow it.
+    Credit(Message),
+    /// It is large, and being sent.
+    Sending(Arc<Session>, u64),
+    /// It waits until it has run.
+    Run,
+    Done,
+}
+
+impl Waitable for Item {
+    fn is_ready(&mut self) -> bool {
+        let inner = &self.inner;
+        let slot = &inner.pending.slot;
+        loop {
+            if slot.is_ended() {
+                return true;
+            }
+            self.stage = match std::mem::replace(&mut self.stage, Stage::Done) {
+                Stage::Credit(message) => {
+                    let mut state = inner.state.lock();
+                    if slot.allowed() <= state.sent {
+                        self.stage = Stage::Credit(message);
+                        return false;
+                    }
+                    state.sent += 1;
+                    let pace = if inner.acknowledged { Pace::Now } else { Pace::Soon };
+                    match inner.pending.item(message, pace) {
+                        Some((session, Some(transfer))) => Stage::Sending(session, transfer),
+                        Some((_, None)) if inner.acknowledged => Stage::Run,
+                        // Without a connection the stream ends by itself, with its failure.
+                        Some((_, None)) => Stage::Done,
+                        None => Stage::Run,
+                    }
+                }
+                Stage::Sending(session, transfer) => {
+                    if !session.wait_until_sent(transfer, super::wait::SLICE / 2) {
+                        self.stage = Stage::Sending(session, transfer);
+                        return false;
+                    }
+                    if inner.acknowledged { Stage::Run } else { Stage::Done }
+                }
+                Stage::Run if slot.allowed() <= inner.state.lock().sent => {
+                    self.stage = Stage::Run;
+                    return false;
+                }
+                Stage::Run | Stage::Done => return true,
+            };
+        }
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        self.clock.deadline
+    }
+
+    fn finish(&mut self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        let done = matches!(self.stage, Stage::Done);
+        self.stage = Stage::Done;
+        let inner = &self.inner;
+        match inner.pending.slot.failure() {
+            Some(failure) => Err(errors::raise(py, &failure, &inner.function, inner.trusted)),
+            None if inner.pending.slot.is_ended() && !done => {
+                let text = format!("the stream to {} has ended", inner.function);
+                Err(errors::make(py, "Disconnected", &text, None))
+            }
+            None => Ok(py.None()),
+        }
+    }
+
+    fn expire(&mut self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        let unsent = matches!(self.stage, Stage::Credit(_));
+        self.stage = Stage::Done;
+        let lost = py.detach(|| self.inner.give_up());
+        let lost = match lost {
+            None => return self.finish(py),
+            Some(Lost::Sent) if unsent => Lost::NoCredit,
+            Some(lost) => lost,
+        };
+        Err(self.clock.expired(py, &self.inner.function, lost, None))
+    }
+}
+
+impl Inner {
+    /// Ends the stream at once, what was sent included.
+    fn give_up(&self) -> Option<Lost> {
+        self.state.lock().ended = true;
+        self.pending.cancel()
+    }
+}
+
+impl Drop for Item {
+    fn drop(&mut self) {
+        if !matches!(self.stage, Stage::Done) {
+            // Whoever waited was interrupted.
+            self.inner.give_up();
+        }
+    }
+}

@@ -1,0 +1,153 @@
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use super::Message;
+use crate::wire::{Credit, Failure, FailureKind, Key, Kind, Ran, Targets};
+
+/// How a call ended, for one worker.
+pub type Outcome = Result<Message, Failure>;
+
+/// Whoever waits for a [`Slot`].
+pub trait Wake: Send + Sync {
+    /// Something about the slot has changed. Called from any thread; must not block, and must not
+    /// use the slot before it returns.
+    fn wake(&self);
+}
+
+/// What has come in for a cast, from whom, and what is missing.
+#[derive(Debug, Default)]
+pub struct Parts {
+    /// Who was asked, once the server said so.
+    pub targets: Option<Vec<String>>,
+    /// What came, in that order.
+    pub came: Vec<(String, Outcome)>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    outcome: Option<Outcome>,
+    parts: Parts,
+    allowed: u64,
+    ended: bool,
+}
+
+/// Where the outcome of one call, cast or stream of ours arrives.
+pub struct Slot {
+    state: Mutex<State>,
+    cast: bool,
+    wake: Mutex<Arc<dyn Wake>>,
+}
+
+impl std::fmt::Debug for Slot {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Slot").field("state", &self.state).finish_non_exhaustive()
+    }
+}
+
+impl Slot {
+    /// For a call, or for a cast.
+    pub fn new(wake: Arc<dyn Wake>, cast: bool) -> Arc<Self> {
+        Arc::new(Self { state: Mutex::default(), cast, wake: Mutex::new(wake) })
+    }
+
+    /// From now on this is whom to wake: another thread sends the next item of a stream.
+    pub fn wake_through(&self, wake: Arc<dyn Wake>) {
+        *self.wake.lock() = wake;
+    }
+
+    fn wake(&self) {
+        let wake = Arc::clone(&self.wake.lock());
+        wake.wake();
+    }
+
+    /// Why a stream failed, if it did.
+    pub fn failure(&self) -> Option<Failure> {
+        self.state.lock().outcome.as_ref().and_then(|outcome| outcome.as_ref().err().cloned())
+    }
+
+    /// Whether nothing more will come.
+    pub fn is_ended(&self) -> bool {
+        self.state.lock().ended
+    }
+
+    /// Takes the outcome of a call or stream.
+    pub fn take(&self) -> Option<Outcome> {
+        self.state.lock().outcome.take()
+    }
+
+    /// Takes what came for a cast.
+    pub fn take_parts(&self) -> Parts {
+        std::mem::take(&mut self.state.lock().parts)
+    }
+
+    /// How many items of a stream the worker has allowed.
+    pub fn allowed(&self) -> u64 {
+        self.state.lock().allowed
+    }
+
+    pub(super) fn fail(&self, failure: Failure) {
+        let mut state = self.state.lock();
+        state.outcome.get_or_insert(Err(failure));
+        state.ended = true;
+        drop(state);
+        self.wake();
+    }
+
+    /// Takes in what belongs to this call; true when it has ended.
+    pub(super) fn take_in(&self, message: Message) -> bool {
+        let frame = &message.frame;
+        let mut state = self.state.lock();
+        match frame.kind {
+            Kind::Targets => match Targets::decode(&frame.body) {
+                Ok(Targets(names)) => state.parts.targets = Some(names),
+                Err(error) => {
+                    let text = error.to_string();
+                    let failure = Failure::new(FailureKind::Protocol, Ran::Maybe, text);
+                    state.outcome = Some(Err(failure));
+                    state.ended = true;
+                }
+            },
+            Kind::Credit => {
+                if let Ok(Credit::Items { upto, .. }) = Credit::read(frame) {
+                    state.allowed = state.allowed.max(upto);
+                }
+            }
+            Kind::Answer | Kind::Failure if self.cast => {
+                let worker = frame.fields.text(Key::Worker).map(str::to_owned);
+                let outcome = outcome(message);
+                match (worker, outcome) {
+                    (Some(worker), outcome) => state.parts.came.push((worker, outcome)),
+                    (None, outcome) => {
+                        state.outcome = Some(outcome);
+                        state.ended = true;
+                    }
+                }
+            }
+            _ => {
+                state.outcome = Some(outcome(message));
+                state.ended = true;
+            }
+        }
+        let parts = &state.parts;
+        if parts.targets.as_ref().is_some_and(|targets| parts.came.len() >= targets.len()) {
+            state.ended = true;
+        }
+        let ended = state.ended;
+        drop(state);
+        // A stream waits for credit as well; the parts of a cast wake nobody but the last.
+        if ended || !self.cast {
+            self.wake();
+        }
+        ended
+    }
+}
+
+fn outcome(message: Message) -> Outcome {
+    match message.frame.kind {
+        Kind::Failure => Err(Failure::decode(&message.frame.body).unwrap_or_else(|error| {
+            Failure::new(FailureKind::Protocol, Ran::Maybe, error.to_string())
+        })),
+        _ => Ok(message),
+    }
+}

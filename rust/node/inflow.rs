@@ -1,0 +1,130 @@
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use super::Message;
+use super::worker::{Run, Style, Worker};
+use crate::wire::{Credit, Failure, FailureKind, Flags, Format, Frame, Kind, Ran, STREAM_WINDOW};
+
+/// A stream that came for us: its items run one at a time, in their order.
+pub(super) struct Inflow {
+    head: Frame,
+    acknowledged: bool,
+    run: Arc<Run>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    queue: VecDeque<Message>,
+    /// An item waits or runs.
+    busy: bool,
+    /// The caller said that no more will come.
+    ended: bool,
+    closed: bool,
+    came: u64,
+    done: u64,
+    granted: u64,
+}
+
+impl Inflow {
+    pub(super) fn new(head: Frame) -> Arc<Self> {
+        let acknowledged = !head.flags.has(Flags::ONEWAY);
+        Arc::new(Self { head, acknowledged, run: Arc::default(), state: Mutex::default() })
+    }
+
+    /// Lets the caller begin.
+    pub(super) fn open(&self, worker: &Worker) {
+        let upto = if self.acknowledged { 1 } else { STREAM_WINDOW };
+        self.state.lock().granted = upto;
+        worker.send(Credit::Items { id: self.head.id, upto }.frame().into());
+    }
+
+    /// An item, or the end.
+    pub(super) fn take_in(self: &Arc<Self>, worker: &Arc<Worker>, message: Message) {
+        let mut state = self.state.lock();
+        if state.closed {
+            return;
+        }
+        if message.frame.kind == Kind::End {
+            state.ended = true;
+        } else {
+            state.came += 1;
+            if state.came > state.granted {
+                drop(state);
+                let text = "an item of a stream that no credit allows";
+                self.fail(worker, Failure::new(FailureKind::Protocol, Ran::No, text));
+                return;
+            }
+            state.queue.push_back(message);
+        }
+        self.go_on(worker, state);
+    }
+
+    /// An item was run, well or not.
+    pub(super) fn done(self: &Arc<Self>, worker: &Arc<Worker>, failure: Option<Failure>) {
+        let mut state = self.state.lock();
+        state.busy = false;
+        state.done += 1;
+        if state.closed {
+            return;
+        }
+        if let (Some(failure), true) = (failure, self.acknowledged) {
+            drop(state);
+            self.fail(worker, failure);
+            return;
+        }
+        let upto = match self.acknowledged {
+            true => state.done + 1,
+            false if state.granted - state.done <= STREAM_WINDOW / 2 => state.done + STREAM_WINDOW,
+            false => state.granted,
+        };
+        if upto > state.granted {
+            state.granted = upto;
+            worker.send(Credit::Items { id: self.head.id, upto }.frame().into());
+        }
+        self.go_on(worker, state);
+    }
+
+    /// Runs the next item, or answers when all have run.
+    fn go_on(
+        self: &Arc<Self>,
+        worker: &Arc<Worker>,
+        mut state: parking_lot::MutexGuard<'_, State>,
+    ) {
+        if state.busy {
+            return;
+        }
+        if let Some(item) = state.queue.pop_front() {
+            state.busy = true;
+            drop(state);
+            let style = if self.acknowledged { Style::Item } else { Style::OnewayItem };
+            let (head, run, me) = (self.head.clone(), Arc::clone(&self.run), Arc::clone(self));
+            worker.submit(head, item, style, run, Some(me));
+        } else if state.ended {
+            drop(state);
+            worker.forget_stream(self.head.id, false);
+            let answer = Frame::new(Kind::Answer, self.head.id);
+            worker.send(Frame { format: Format::Nothing, ..answer }.into());
+            worker.changed();
+        }
+    }
+
+    fn fail(&self, worker: &Worker, failure: Failure) {
+        worker.forget_stream(self.head.id, false);
+        worker.fail(self.head.id, failure);
+        worker.changed();
+    }
+
+    /// Nothing of it will run any more.
+    pub(super) fn close(&self, cancelled: bool) {
+        let mut state = self.state.lock();
+        state.closed = true;
+        state.queue.clear();
+        drop(state);
+        if cancelled {
+            self.run.cancel();
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! The living roles: nodes that connect, listen, call and answer.
+//!
+//! Knows `wire`, `hub` and `link`, and nothing of Python: whoever runs functions comes in through
+//! [`Executor`], whoever owns the memory of large messages through [`Landings`].
+//!
+//! | file | holds |
+//! |---|---|
+//! | `session` | one connection: who may read, who may write, how it ends |
+//! | `outbox` | what a connection still has to write, in which order |
+//! | `inbox` | bytes that came, cut into messages; large ones put together in place |
+//! | `body` | bodies too large for one frame: [`Source`] and [`Landing`] |
+//! | `greeting` | the first words on a connection, on either side |
+//! | `client` | a node that connects, calls, comes back after a loss |
+//! | `call` | a call of ours: [`Slot`], where its outcome arrives |
+//! | `server` | a node that listens: Router and Service |
+//! | `worker` | calls that came for us: [`Executor`], [`Incoming`] |
+//! | `inflow` | streams that came for us |
+//! | `events` | who comes and goes, for whoever listens in this process |
+//! | `fork` | what tells a forked child that connections are not its own |
+//! | `stats` | what is counted |
+
+mod body;
+mod call;
+mod client;
+mod events;
+mod fork;
+mod greeting;
+mod inbox;
+mod inflow;
+mod outbox;
+mod server;
+mod session;
+mod stats;
+#[cfg(test)]
+mod tests;
+mod worker;
+
+pub use body::{Landing, Landings, Large, Source, VecLanding, VecLandings};
+pub use call::{Outcome, Parts, Slot, Wake};
+pub use client::{Call, Client, ClientOptions, Pending, STRANDED, Target};
+pub use events::Events;
+pub use fork::{forked, forks};
+pub use server::{Server, ServerOptions};
+pub use session::Pace;
+pub use session::Session;
+pub use stats::{Counts, Stats};
+pub use worker::{Executor, Incoming, Style};
+
+use std::time::Duration;
+
+use crate::hub;
+use crate::link::Address;
+use crate::wire::{Failure, FailureKind, Ran};
+
+/// A frame, with its body where that is too large for one.
+pub type Message = hub::Message<Large>;
+
+/// How long a connection may be silent before we say that we are alive.
+pub const HEARTBEAT: Duration = Duration::from_secs(2);
+/// How long a peer may be silent before it counts as dead.
+pub const SILENCE: Duration = Duration::from_secs(6);
+/// How long a peer may take none of the bytes that wait for it.
+pub const NO_PROGRESS: Duration = Duration::from_secs(10);
+/// How many bytes may wait for a peer.
+pub const MAX_QUEUED: usize = 64 * 1024 * 1024;
+/// How long a greeting may take on a server.
+pub const GREETING: Duration = Duration::from_secs(5);
+
+/// Why a node does not start, or does not connect.
+#[derive(Debug, thiserror::Error)]
+pub enum NodeError {
+    /// The address can't be bound or reached.
+    #[error("can't {action} {address}: {source}")]
+    Address {
+        /// What was tried.
+        action: &'static str,
+        /// Where.
+        address: Address,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// It took too long.
+    #[error("can't connect to {address}: no answer within {seconds} s")]
+    Slow {
+        /// Where.
+        address: Address,
+        /// How long.
+        seconds: f64,
+    },
+    /// Somebody answered, but not as we need it.
+    #[error("{}", .0.message)]
+    Refused(Failure),
+}
+
+/// The failure of everything that was under way when a connection ended.
+fn gone(message: impl Into<String>) -> Failure {
+    Failure::new(FailureKind::Disconnected, Ran::Maybe, message)
+}

@@ -1,0 +1,478 @@
+//! A node that listens: a Router, or a Service, which is also its own only member with functions.
+//!
+//! One lock holds the hub. What it says is put into the outboxes before anybody else gets the
+//! lock, so what one caller sends to one worker stays in order; it is written after the lock is
+//! gone. What is for the Service itself is handed over then too.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
+use std::time::{Duration, Instant};
+
+use parking_lot::{Mutex, MutexGuard};
+use tokio::sync::Notify;
+
+use super::session::{Role, Session};
+use super::worker::{Uplink, Worker};
+use super::{
+    Counts, Events, Executor, GREETING, Landings, Large, Message, NodeError, Pace, Stats, greeting,
+    session,
+};
+use crate::hub::{Action, Balance, Hub, Joining, PeerKey};
+use crate::link::{Address, Link, Listener};
+use crate::wire::{
+    Decoder, Failure, FailureKind, Frame, Function, Hello, Kind, Limits, Member, PREAMBLE, Ran,
+    Welcome,
+};
+
+/// What a Router grants each of its peers: calls that wait for a worker, and their bytes.
+const ROUTER_CREDIT: (u32, u64) = (8192, 32 * 1024 * 1024);
+/// What a Service grants each of its peers: calls that wait here, and their bytes.
+const SERVICE_CREDIT: (u32, u64) = (1024, 16 * 1024 * 1024);
+/// How long the listener rests when the system has no descriptor left.
+const EXHAUSTED: Duration = Duration::from_millis(50);
+
+/// What a server is made of.
+#[derive(Debug, Clone)]
+pub struct ServerOptions {
+    /// The server's name.
+    pub name: String,
+    /// Where it listens.
+    pub address: Address,
+    /// The largest message that is accepted, in bytes.
+    pub max_message: u64,
+    /// How a worker is picked.
+    pub balance: Balance,
+    /// Whether pickles are let through; `None` leaves it to where the peer is.
+    pub allow_pickle: Option<bool>,
+}
+
+#[derive(Debug, Clone)]
+enum Peer {
+    Remote(Arc<Session>),
+    Local,
+}
+
+/// A server node.
+pub struct Server {
+    options: ServerOptions,
+    incarnation: [u8; 16],
+    limits: Limits,
+    hub: Mutex<Hub<Peer, Large>>,
+    local: OnceLock<(PeerKey, Arc<Worker>)>,
+    executor: Option<Arc<dyn Executor>>,
+    landings: Arc<dyn Landings>,
+    port: OnceLock<u16>,
+    functions: Mutex<Vec<Function>>,
+    /// Who comes and goes.
+    pub events: Events,
+    counts: Arc<Counts>,
+    stop_listening: Notify,
+    not_listening: Notify,
+    over: Notify,
+    is_over: AtomicBool,
+    started: AtomicBool,
+    me: Weak<Server>,
+}
+
+impl std::fmt::Debug for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Server").field("options", &self.options).finish_non_exhaustive()
+    }
+}
+
+impl Server {
+    /// A server that has yet to start: a Service with an executor, a Router without one.
+    pub fn new(
+        options: ServerOptions,
+        executor: Option<Arc<dyn Executor>>,
+        landings: Arc<dyn Landings>,
+    ) -> Arc<Self> {
+        let mut incarnation = [0; 16];
+        // Without a source of randomness all incarnations of a server look the same.
+        let _ = getrandom::fill(&mut incarnation);
+        let (calls, bytes) = if executor.is_some() { SERVICE_CREDIT } else { ROUTER_CREDIT };
+        let limits = Limits { max_message: options.max_message, calls, bytes };
+        let hub = Hub::new(options.name.clone(), options.balance, limits);
+        Arc::new_cyclic(|me| Self {
+            incarnation,
+            limits,
+            hub: Mutex::new(hub),
+            local: OnceLock::new(),
+            executor,
+            landings,
+            port: OnceLock::new(),
+            functions: Mutex::default(),
+            events: Events::default(),
+            counts: Arc::default(),
+            stop_listening: Notify::new(),
+            not_listening: Notify::new(),
+            over: Notify::new(),
+            is_over: AtomicBool::new(false),
+            started: AtomicBool::new(false),
+            me: me.clone(),
+            options,
+        })
+    }
+
+    /// Binds the address and begins to accept connections.
+    pub async fn start(&self) -> Result<(), NodeError> {
+        let address = &self.options.address;
+        let bound = Listener::bind(address).await.map_err(|source| NodeError::Address {
+            action: "listen on",
+            address: address.clone(),
+            source,
+        });
+        let listener = bound?;
+        if let (Some(port), Some(me)) = (listener.port(), self.me.upgrade()) {
+            // It starts once.
+            let _ = me.port.set(port);
+        }
+        self.employ()?;
+        self.started.store(true, Ordering::Release);
+        if let Some(me) = self.me.upgrade() {
+            tokio::spawn(me.listen(listener));
+        }
+        Ok(())
+    }
+
+    /// Makes a Service a member of itself.
+    fn employ(&self) -> Result<(), NodeError> {
+        let Some(executor) = self.executor.clone() else { return Ok(()) };
+        let uplink = Box::new(LocalUplink { server: self.me.clone() });
+        let name = self.options.name.clone();
+        let worker = Worker::new(
+            name.clone(),
+            executor,
+            uplink,
+            Arc::clone(&self.counts),
+            self.options.max_message,
+        );
+        let hello = Hello {
+            name,
+            incarnation: self.incarnation.into(),
+            functions: self.functions.lock().clone(),
+            formats: vec![1, 2, 3, 4],
+            capabilities: Vec::new(),
+            limits: self.limits,
+            watch: false,
+        };
+        let joining = Joining { handle: Peer::Local, hello, trusted: true, local: true };
+        let mut hub = self.hub.lock();
+        let mut out = Vec::new();
+        let key = hub.join(joining, &mut out).map_err(NodeError::Refused)?;
+        // It is set once, before there are connections.
+        let _ = self.local.set((key, worker));
+        self.carry_out(hub, out, Pace::Now);
+        Ok(())
+    }
+
+    async fn listen(self: Arc<Self>, listener: Listener) {
+        loop {
+            tokio::select! {
+                biased;
+                () = self.stop_listening.notified() => break,
+                accepted = listener.accept() => match accepted {
+                    Ok(link) => {
+                        tokio::spawn(Arc::clone(&self).serve(link));
+                    }
+                    Err(error) => {
+                        log::warn!(target: "daffi.node", "can't accept a connection: {error}");
+                        tokio::time::sleep(EXHAUSTED).await;
+                    }
+                }
+            }
+        }
+        drop(listener);
+        self.not_listening.notify_one();
+    }
+
+    /// One connection, from its first byte to its last.
+    async fn serve(self: Arc<Self>, link: Box<dyn Link>) {
+        let peer = link.peer();
+        match tokio::time::timeout(GREETING, greeting::greet_client(&*link)).await {
+            Err(_) => log::info!(target: "daffi.node", "{peer} did not greet in time"),
+            Ok(Err(failure)) => {
+                log::info!(target: "daffi.node", "{peer} was refused: {}", failure.message);
+            }
+            Ok(Ok(None)) => log::info!(target: "daffi.node", "{peer} speaks another protocol"),
+            Ok(Ok(Some((hello, decoder)))) => return self.admit(link, hello, decoder).await,
+        }
+        link.close();
+    }
+
+    async fn admit(self: Arc<Self>, link: Box<dyn Link>, hello: Hello, decoder: Decoder) {
+        let trusted = self.options.allow_pickle.unwrap_or_else(|| link.is_near());
+        let key = Arc::new(OnceLock::new());
+        let role = Box::new(ServerRole { server: self.me.clone(), key: Arc::clone(&key) });
+        let session = Session::new(session::Parts {
+            link,
+            decoder,
+            role,
+            landings: Arc::clone(&self.landings),
+            assemble: self.executor.is_some(),
+            max_message: self.options.max_message,
+        });
+        let welcome = Welcome {
+            name: self.options.name.clone(),
+            incarnation: self.incarnation.into(),
+            capabilities: Vec::new(),
+            limits: self.limits,
+        };
+        let mut first = PREAMBLE.to_vec();
+        first.extend(Frame::new(Kind::Welcome, 0).with_body(welcome.encode()).encode());
+        let refused = {
+            let handle = Peer::Remote(Arc::clone(&session));
+            let joining = Joining { handle, hello, trusted, local: false };
+            let mut hub = self.hub.lock();
+            let mut out = Vec::new();
+            match self.is_over.load(Ordering::Acquire) {
+                true => Some(self.stopped()),
+                false => match hub.join(joining, &mut out) {
+                    Ok(joined) => {
+                        // It is set once, before the session reads.
+                        let _ = key.set(joined);
+                        session.put_raw(first);
+                        self.carry_out(hub, out, Pace::Now);
+                        None
+                    }
+                    Err(failure) => Some(failure),
+                },
+            }
+        };
+        if let Some(failure) = refused {
+            session.put_raw(PREAMBLE.to_vec());
+            session.finish(failure).await;
+            return;
+        }
+        session.flush(Pace::Now);
+        session.drive().await;
+    }
+
+    /// Carries out what the hub said: under its lock what must stay in order, the rest after it.
+    fn carry_out(
+        &self,
+        hub: MutexGuard<'_, Hub<Peer, Large>>,
+        out: Vec<Action<Peer, Large>>,
+        pace: Pace,
+    ) {
+        let mut touched: Vec<Arc<Session>> = Vec::new();
+        let mut own = Vec::new();
+        for action in out {
+            match action {
+                Action::Send(Peer::Remote(session), message) => {
+                    session.put(message);
+                    if !touched.iter().any(|other| Arc::ptr_eq(other, &session)) {
+                        touched.push(session);
+                    }
+                }
+                Action::Send(Peer::Local, message) => own.push(message),
+                Action::Close(Peer::Remote(session), failure) => {
+                    tokio::spawn(async move { session.finish(failure).await });
+                }
+                Action::Close(Peer::Local, _) => {}
+                Action::Event(presence) => self.events.push(presence),
+            }
+        }
+        drop(hub);
+        if let Some((_, worker)) = self.local.get() {
+            own.into_iter().for_each(|message| worker.take_in(message));
+        }
+        touched.iter().for_each(|session| session.flush(pace));
+    }
+
+    /// The server's own functions, from now on.
+    pub fn announce(&self, functions: Vec<Function>) {
+        let mut own = self.functions.lock();
+        own.clone_from(&functions);
+        if let Some((key, _)) = self.local.get() {
+            let (mut hub, mut out) = (self.hub.lock(), Vec::new());
+            hub.announce(*key, functions, &mut out);
+            self.carry_out(hub, out, Pace::Now);
+        }
+    }
+
+    /// From now on who comes and goes is told to `events`.
+    pub fn watch(&self) {
+        let hub = self.hub.lock();
+        if self.events.want() {
+            for Member(name, _) in hub.members() {
+                if name != self.options.name {
+                    self.events.push(crate::wire::Presence(true, name));
+                }
+            }
+        }
+    }
+
+    /// The TCP port that it listens on.
+    pub fn port(&self) -> Option<u16> {
+        self.port.get().copied()
+    }
+
+    /// Everybody, with what they offer.
+    pub fn members(&self) -> Vec<Member> {
+        self.hub.lock().members()
+    }
+
+    /// What there is to count.
+    pub fn stats(&self) -> Stats {
+        let mut stats = Stats { functions: self.counts.by_function(), ..Stats::default() };
+        let (gauges, peers) = {
+            let hub = self.hub.lock();
+            (hub.gauges(), hub.handles())
+        };
+        stats.members = gauges.members;
+        stats.calls_in_flight = gauges.routes;
+        stats.queued = gauges.queued;
+        stats.transfers = gauges.transfers;
+        for peer in peers {
+            if let Peer::Remote(session) = peer {
+                stats.add_traffic(session.traffic());
+            }
+        }
+        if let Some((_, worker)) = self.local.get() {
+            let (waiting, running, streams) = worker.gauges();
+            stats.queued += waiting;
+            stats.running = running;
+            stats.streams = streams;
+        }
+        stats
+    }
+
+    /// Waits until the server has stopped.
+    pub async fn join(&self) {
+        loop {
+            let over = self.over.notified();
+            tokio::pin!(over);
+            over.as_mut().enable();
+            if self.is_over.load(Ordering::Acquire) {
+                return;
+            }
+            over.await;
+        }
+    }
+
+    /// Takes no new connections and calls, lets those that run end, for at most `drain`, and says
+    /// goodbye. `but` callbacks are not waited for: those that stop the server themselves.
+    pub async fn stop(&self, drain: Duration, but: usize) {
+        if self.is_over.load(Ordering::Acquire) {
+            return;
+        }
+        self.hub.lock().stop();
+        if self.started.swap(false, Ordering::AcqRel) {
+            self.stop_listening.notify_one();
+            self.not_listening.notified().await;
+        }
+        let drained = async {
+            if let Some((_, worker)) = self.local.get() {
+                worker.idle(but).await;
+            }
+            while self.hub.lock().gauges().routes > but {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        };
+        // What is not done by then is cancelled.
+        let _ = tokio::time::timeout(drain, drained).await;
+        let peers = self.end();
+        let goodbyes: Vec<_> = peers
+            .into_iter()
+            .map(|session| {
+                let why = self.stopped();
+                tokio::spawn(async move { session.finish(why).await })
+            })
+            .collect();
+        for goodbye in goodbyes {
+            // One that panicked has nothing more to say.
+            let _ = goodbye.await;
+        }
+        self.over.notify_waiters();
+    }
+
+    fn stopped(&self) -> Failure {
+        let text = format!("{:?} was stopped", self.options.name);
+        Failure::new(FailureKind::Stopping, Ran::Maybe, text)
+    }
+
+    fn end(&self) -> Vec<Arc<Session>> {
+        let hub = self.hub.lock();
+        self.is_over.store(true, Ordering::Release);
+        self.events.close();
+        if let Some((_, worker)) = self.local.get() {
+            worker.abandon();
+        }
+        let sessions = hub.handles().into_iter().filter_map(|peer| match peer {
+            Peer::Remote(session) => Some(session),
+            Peer::Local => None,
+        });
+        sessions.collect()
+    }
+
+    /// Ends it at once, from any thread, without goodbyes.
+    pub fn abandon(&self) {
+        self.hub.lock().stop();
+        self.stop_listening.notify_one();
+        for session in self.end() {
+            session.close(self.stopped());
+        }
+        self.over.notify_waiters();
+    }
+}
+
+struct ServerRole {
+    server: Weak<Server>,
+    key: Arc<OnceLock<PeerKey>>,
+}
+
+impl Role for ServerRole {
+    fn burst(&self, _session: &Arc<Session>, messages: &mut Vec<Message>) -> Result<(), Failure> {
+        let (Some(server), Some(key)) = (self.server.upgrade(), self.key.get()) else {
+            return Ok(());
+        };
+        let (mut hub, mut out) = (server.hub.lock(), Vec::with_capacity(messages.len()));
+        let now = Instant::now();
+        let mut messages = messages.drain(..);
+        let result = messages.try_for_each(|message| hub.message(*key, message, now, &mut out));
+        server.carry_out(hub, out, Pace::Now);
+        result.map_err(|error| Failure::new(FailureKind::Protocol, Ran::Maybe, error.to_string()))
+    }
+
+    fn ended(&self, _session: &Arc<Session>, why: &Failure) {
+        let (Some(server), Some(key)) = (self.server.upgrade(), self.key.get()) else { return };
+        log::debug!(target: "daffi.node", "a connection ended: {}", why.message);
+        let (mut hub, mut out) = (server.hub.lock(), Vec::new());
+        hub.leave(*key, &mut out);
+        server.carry_out(hub, out, Pace::Now);
+    }
+}
+
+/// What a Service's own functions say goes to the hub, as if it had come over a connection.
+struct LocalUplink {
+    server: Weak<Server>,
+}
+
+impl LocalUplink {
+    fn with_hub(
+        &self,
+        pace: Pace,
+        run: impl FnOnce(&mut Hub<Peer, Large>, PeerKey, &mut Vec<Action<Peer, Large>>),
+    ) {
+        let Some(server) = self.server.upgrade() else { return };
+        let Some((key, _)) = server.local.get() else { return };
+        let (mut hub, mut out) = (server.hub.lock(), Vec::new());
+        run(&mut hub, *key, &mut out);
+        server.carry_out(hub, out, pace);
+    }
+}
+
+impl Uplink for LocalUplink {
+    fn send(&self, message: Message, pace: Pace) {
+        self.with_hub(pace, |hub, key, out| {
+            if let Err(error) = hub.message(key, message, Instant::now(), out) {
+                log::error!(target: "daffi.node", "an answer of our own: {error}");
+            }
+        });
+    }
+
+    fn begun(&self, id: u64, _bytes: usize) {
+        self.with_hub(Pace::Soon, |hub, _, out| hub.begun(id, out));
+    }
+}

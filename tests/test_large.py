@@ -1,0 +1,77 @@
+"""Large payloads: 256 MiB with bounded memory, and small calls beside them."""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+
+import pytest
+from programs import Programs
+from sites import Site, over_tcp
+from worlds import World
+
+SIZE = 256 * 1024 * 1024
+BOUND = 3 * SIZE  # of either side, interpreter and all
+
+
+@pytest.mark.parametrize("topology", ["service", "router"])
+@pytest.mark.parametrize("serde", ["PICKLE", "OPAQUE"])
+def test_memory_is_bounded(programs: Programs, topology: str, serde: str) -> None:
+    """There and back; the peak of each process, as the system counted it, under three times."""
+    nodes = []
+    if topology == "router":
+        router, url = programs.serve("router")
+        worker = programs.ready("serve.py", "worker", "--url", url)
+        nodes = [router, worker]
+    else:
+        service, url = programs.serve("service")
+        nodes = [service]
+    caller = programs.start("large.py", url, serde, str(SIZE))
+    assert caller.expect("right", within=50) == str(SIZE)
+    peaks = {"caller": int(caller.expect("peak"))}
+    assert caller.wait() == 0, caller.stderr
+    for node in reversed(nodes):
+        assert node.leave() == 0, node.stderr
+        peaks[node.name + str(node.pid)] = int(node.expect("peak"))
+    assert max(peaks.values()) < BOUND, peaks
+    if topology == "router":
+        router_peak = peaks[nodes[0].name + str(nodes[0].pid)]
+        assert router_peak < SIZE, peaks  # it passes pieces on and keeps none
+
+
+@over_tcp
+async def test_small_calls_pass_beside_a_large_one(world: World, site: Site) -> None:
+    data = b"x" * (64 * 1024 * 1024)
+    large = world.begin(site.conn.rpc(timeout=60, serde="OPAQUE").echo, data)
+    await world.until(lambda: site.caller.stats()["bytes_sent"] > 100_000)
+    other = await site.join("other")
+    before = time.monotonic()
+    await world.call(other.members)
+    await world.call(site.conn.members)
+    assert time.monotonic() - before < 1
+    assert await large.result(within=30) == data
+    await site.settled()
+
+
+@over_tcp
+@pytest.mark.site(worker={"workers": 4})
+async def test_several_large_ones_at_once(world: World, site: Site) -> None:
+    sizes = [7_000_001, 9_000_000, 65_536, 12_345_678]
+    calls = [
+        partial(site.conn.rpc(timeout=60, serde=serde).echo, bytes([65 + i]) * size)
+        for i, size in enumerate(sizes)
+        for serde in ("PICKLE", "OPAQUE", "MSGPACK")
+    ]
+    for call, back in zip(calls, await world.together(calls), strict=True):
+        assert back == call.args[0]
+    await site.settled()
+
+
+@over_tcp
+async def test_a_large_call_that_is_too_late_leaves_nothing(world: World, site: Site) -> None:
+    data = b"x" * (100 * 1024 * 1024)
+    with pytest.raises(TimeoutError):
+        await world.call(site.conn.rpc(timeout=0.02).length, data)
+    await site.settled()
+    assert site.caller.stats()["bytes_queued"] == 0
+    assert await world.call(site.conn.rpc(timeout=20).length, data[:1_000_000]) == 1_000_000

@@ -1,0 +1,335 @@
+"""Streams: order, one at a time, acknowledgements, what may be streamed, and how they fail."""
+
+from __future__ import annotations
+
+import array
+import itertools
+import resource
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from gates import Gate, gate_of
+from programs import Programs
+from sites import Site, over_router, over_service, over_tcp
+from worlds import World
+
+from daffi import callback
+from daffi.exceptions import CallTimeout, Disconnected, TransmissionFailure
+
+whole: list[Any] = []  # what `stream_opaque` got
+
+
+@callback
+def stream_keep(item: tuple[int, Any]) -> None:
+    """Keep an item; note whether two are ever here at once."""
+    key, value = item
+    gate = gate_of(key)
+    gate.enter()
+    time.sleep(0.001)
+    gate.notes.append(value)
+    gate.leave()
+
+
+@callback
+async def stream_keep_async(item: tuple[int, Any]) -> None:
+    """The same in a coroutine."""
+    stream_keep(item)
+
+
+@callback
+def stream_where(item: tuple[int, Any]) -> None:
+    """Keep which thread, so which worker, got an item."""
+    gate_of(item[0]).notes.append(threading.get_ident())
+
+
+@callback
+def stream_chunk(item: dict[str, int]) -> None:
+    """The same for an item that is not iterated."""
+    gate_of(item["key"]).notes.append(threading.get_ident())
+
+
+@callback
+def stream_waits_at(item: tuple[int, int, int]) -> None:
+    """Wait at the gate with one of the items."""
+    key, value, stop = item
+    gate = gate_of(key)
+    gate.enter()
+    if value == stop:
+        gate.wait()
+    gate.notes.append(value)
+    gate.leave()
+
+
+@callback
+def stream_raises_at(item: tuple[int, int, int]) -> None:
+    """Raise with one of the items."""
+    key, value, stop = item
+    if value == stop:
+        raise ValueError(f"not {value}")
+    gate_of(key).notes.append(value)
+
+
+@callback
+def stream_opaque(item: Any) -> None:
+    """Keep what an OPAQUE item arrives as."""
+    whole.append(item)
+
+
+@pytest.mark.parametrize("style", ["stream", "stream_nowait"])
+@pytest.mark.parametrize("function", ["stream_keep", "stream_keep_async"])
+@pytest.mark.site(worker={"workers": 4})
+async def test_one_at_a_time_and_in_order(
+    world: World, site: Site, gate: Gate, style: str, function: str
+) -> None:
+    send = getattr(getattr(site.conn, style)(serde="PICKLE"), function)
+    assert await world.call(send, ((gate.key, i) for i in range(200))) is None
+    await world.until(lambda: len(gate.notes) == 200)
+    assert gate.notes == list(range(200))
+    assert gate.most == 1
+    await site.settled()
+
+
+@pytest.mark.site(worker={"workers": 4})
+async def test_different_streams_run_in_parallel(world: World, site: Site, gate: Gate) -> None:
+    send = site.conn.stream(serde="PICKLE", timeout=20).stream_waits_at
+    running = [world.begin(send, [(gate.key, i, i)]) for i in range(4)]
+    await world.until(lambda: gate.inside == 4)
+    gate.open()
+    for one in running:
+        await one.result()
+
+
+async def test_each_item_is_acknowledged_before_the_next(
+    world: World, site: Site, gate: Gate
+) -> None:
+    taken: list[int] = []
+
+    def items() -> Iterator[tuple[int, int, int]]:
+        for value in range(5):
+            taken.append(value)
+            yield (gate.key, value, 1)
+
+    running = world.begin(site.conn.stream(serde="PICKLE").stream_waits_at, items())
+    await world.until(lambda: gate.inside == 1)
+    await world.sleep(0.2)
+    assert gate.notes == [0]
+    assert max(taken) <= 2  # the producer may be asked for one ahead, no further
+    gate.open()
+    await running.result()
+    assert gate.notes == [0, 1, 2, 3, 4]
+
+
+async def test_nowait_is_not_acknowledged(world: World, site: Site, gate: Gate) -> None:
+    send = site.conn.stream_nowait(serde="PICKLE").stream_waits_at
+    await world.begin(send, [(gate.key, i, 0) for i in range(20)]).result(within=5)
+    assert gate.notes == []
+    gate.open()
+    await world.until(lambda: gate.notes == list(range(20)))
+
+
+async def test_timeout_is_for_each_chunk(world: World, site: Site, gate: Gate) -> None:
+    def slow() -> Iterator[tuple[int, int]]:
+        for value in range(4):
+            time.sleep(0.2)
+            yield (gate.key, value)
+
+    await world.call(site.conn.stream(timeout=0.5, serde="PICKLE").stream_keep, slow())
+    assert gate.notes == [0, 1, 2, 3]  # 0.8 s in all, and no chunk was late
+
+
+async def test_a_chunk_that_takes_too_long_ends_it(world: World, site: Site, gate: Gate) -> None:
+    closed = threading.Event()
+
+    def items() -> Iterator[tuple[int, int, int]]:
+        try:
+            for value in itertools.count():
+                yield (gate.key, value, 2)
+        finally:
+            closed.set()
+
+    send = site.conn.stream(timeout=0.3, serde="PICKLE").stream_waits_at
+    with pytest.raises(CallTimeout) as caught:
+        await world.call(send, items())
+    assert caught.value.call == "stream_waits_at"
+    assert caught.value.timeout == pytest.approx(0.3)
+    assert closed.is_set()  # the generator is closed, not left to the collector
+    gate.open()
+    await site.settled()
+    assert gate.notes == [0, 1, 2]
+
+
+async def test_a_callback_that_raises_ends_it(world: World, site: Site, gate: Gate) -> None:
+    taken: list[int] = []
+
+    def items() -> Iterator[tuple[int, int, int]]:
+        for value in range(100):
+            taken.append(value)
+            yield (gate.key, value, 3)
+
+    send = site.conn.stream(timeout=10, serde="PICKLE").stream_raises_at
+    with pytest.raises(ValueError, match="not 3"):
+        await world.call(send, items())
+    assert gate.notes == [0, 1, 2] and len(taken) <= 5
+    await site.settled()
+
+
+async def test_a_generator_that_raises_ends_it(world: World, site: Site, gate: Gate) -> None:
+    def items() -> Iterator[tuple[int, int]]:
+        yield (gate.key, 0)
+        raise OSError("no more")
+
+    for style in (site.conn.stream, site.conn.stream_nowait):
+        with pytest.raises(OSError, match="no more"):
+            await world.call(style(serde="PICKLE").stream_keep, items())
+    await world.until(lambda: gate.notes == [0, 0])
+    await site.settled()
+
+
+async def test_any_iterable(world: World, site: Site, gate: Gate) -> None:
+    send = site.conn.stream(serde="PICKLE", timeout=10).stream_keep
+    await world.call(send, [(gate.key, 0), (gate.key, 1)])
+    await world.call(send, iter([(gate.key, 2)]))
+    await world.call(send, ((gate.key, value) for value in (3, 4)))
+    await world.call(send, {5: (gate.key, 5)}.values())
+    await world.call(send, [])
+    assert gate.notes == [0, 1, 2, 3, 4, 5]
+    await site.settled()
+
+
+@over_tcp
+async def test_text_mappings_and_buffers_are_one_chunk(world: World, site: Site) -> None:
+    opaque = site.conn.stream(timeout=10).stream_opaque
+    plain = site.conn.stream(timeout=10, serde="PICKLE").stream_opaque
+    whole.clear()
+    for chunk in (b"bytes", bytearray(b"array"), memoryview(b"view"), "text", b"", ""):
+        await world.call(opaque, chunk)
+    assert whole == [b"bytes", b"array", b"view", "text", b"", ""]
+    assert [type(item) for item in whole] == [bytes, bytes, bytes, str, bytes, str]
+    whole.clear()
+    chunks = [{"a": 1}, "text", b"bytes", array.array("i", [1, 2]), 7, None]
+    for one in chunks:
+        await world.call(plain, one)
+    assert whole == chunks
+
+
+@over_tcp
+@over_service
+async def test_opaque_refuses_what_it_cannot_carry(world: World, site: Site) -> None:
+    for style in (site.conn.stream, site.conn.stream_nowait):
+        for chunk in ({"a": 1}, 7, [b"good", 7], [b"good", [b"nested"]]):
+            whole.clear()
+            with pytest.raises(TypeError):
+                await world.call(style(timeout=10).stream_opaque, chunk)
+    with pytest.raises(TypeError):
+        await world.call(site.conn.stream(timeout=10).stream_opaque)
+    with pytest.raises(TypeError):
+        await world.call(site.conn.stream(timeout=10).stream_opaque, b"1", b"2")
+    await site.settled()
+
+
+@over_router
+@pytest.mark.parametrize("style", ["stream", "stream_nowait"])
+async def test_a_stream_stays_with_one_worker(
+    world: World, site: Site, gate: Gate, style: str
+) -> None:
+    for name in ("second", "third"):
+        await site.join(name, expose=None)
+    begin = getattr(site.conn, style)
+    for _ in range(6):
+        gate.notes.clear()
+        items = [(gate.key, i) for i in range(20)]
+        await world.call(begin(serde="PICKLE").stream_where, items)
+        await world.until(lambda: len(gate.notes) == 20)
+        assert len(set(gate.notes)) == 1
+    gate.notes.clear()
+    for _ in range(6):  # new streams take turns
+        await world.call(begin(serde="PICKLE").stream_where, [(gate.key, 0)])
+    await world.until(lambda: len(gate.notes) == 6)
+    assert len(set(gate.notes)) == 3
+
+
+@over_router
+@pytest.mark.parametrize("style", ["stream", "stream_nowait"])
+async def test_a_kept_proxy_called_chunk_by_chunk_stays_too(
+    world: World, site: Site, gate: Gate, style: str
+) -> None:
+    for name in ("second", "third"):
+        await site.join(name, expose=None)
+    kept = getattr(site.conn, style)(serde="PICKLE")
+    for value in range(12):
+        await world.call(kept.stream_chunk, {"key": gate.key, "value": value})
+    await world.until(lambda: len(gate.notes) == 12)
+    assert len(set(gate.notes)) == 1
+
+
+@over_router
+async def test_a_receiver_pins_a_stream(world: World, site: Site, gate: Gate) -> None:
+    await site.join("second", expose=None)
+    pinned = site.conn.rpc(timeout=10, receiver="second").thread_id
+    second = await world.call(pinned)
+    stream = site.conn.stream(serde="PICKLE", receiver="second", timeout=10)
+    await world.call(stream.stream_where, [(gate.key, 0)] * 3)
+    assert gate.notes == [second] * 3
+
+
+@over_router
+async def test_the_death_of_its_worker_fails_it(
+    world: World, site: Site, programs: Programs
+) -> None:
+    mortal = programs.ready("serve.py", "worker", "--url", site.url, "--name", "mortal")
+    await world.call(site.conn.wait_for_members, "mortal", timeout=5)
+    endless = (i for i in itertools.count())
+    stream = site.conn.stream(receiver="mortal", serde="PICKLE")
+    running = world.begin(stream.tell, endless)
+    for _ in range(3):
+        await world.thread(mortal.expect, "told")
+    killed = mortal.kill()
+    with pytest.raises(Disconnected) as caught:
+        await running.result(within=5)
+    assert time.monotonic() - killed < 2
+    assert caught.value.worker == "mortal"
+    with pytest.raises((Disconnected, TransmissionFailure)):  # it does not move to another
+        await world.call(stream.tell, b"more")
+    await site.settled()
+
+
+@over_tcp
+async def test_memory_stays_bounded_without_acknowledgements(
+    world: World, site: Site, gate: Gate
+) -> None:
+    chunk = b"x" * 65_536
+    made = 0
+
+    def items() -> Iterator[tuple[int, int, int, bytes]]:
+        nonlocal made
+        for value in range(8_000):  # 500 MB in all
+            made += 1
+            yield (gate.key, value, 0, chunk)
+
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    running = world.begin(site.conn.stream_nowait(serde="PICKLE").stream_heavy, items())
+    await world.until(lambda: gate.inside == 1)
+    last = -1
+    while last != made:  # the producer comes to rest
+        last = made
+        await world.sleep(0.3)
+    assert not running.done() and made < 4_000
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 300_000
+    gate.open()
+    await running.result(within=30)
+    await world.until(lambda: gate.left == 8_000, within=30)
+    await site.settled()
+
+
+@callback
+def stream_heavy(item: tuple[int, int, int, bytes]) -> None:
+    """Wait at the gate with the first item."""
+    key, value, stop, _ = item
+    gate = gate_of(key)
+    gate.enter()
+    if value == stop:
+        gate.wait()
+    gate.leave()
