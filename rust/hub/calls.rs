@@ -59,7 +59,7 @@ impl<W: Clone, L> Calls<W, L> {
         message: Message<L>,
         free: bool,
     ) -> Option<Message<L>> {
-        let size = message.frame.body.len();
+        let size = message.weight();
         let now = match &mut self.window {
             Some(window) => free || (self.waiting.is_empty() && window.take(size)),
             None => false,
@@ -72,7 +72,7 @@ impl<W: Clone, L> Calls<W, L> {
         message
     }
 
-    /// Takes credit for a message that nobody waits for; false when there is none.
+    /// Takes credit for a message of this weight that nobody waits for; false when there is none.
     pub fn take_credit(&mut self, size: usize) -> bool {
         let window = self.window.as_mut().filter(|_| self.waiting.is_empty());
         window.is_some_and(|window| window.take(size))
@@ -164,5 +164,5 @@ impl<W: Clone, L> Calls<W, L> {
 /// Whether a message that waited may be sent now. Only calls and streams need credit.
 fn may_go<L>(message: &Message<L>, window: &mut Window) -> bool {
     let needs_credit = matches!(message.frame.kind, Kind::Call | Kind::Open);
-    !needs_credit || window.take(message.frame.body.len())
+    !needs_credit || window.take(message.weight())
 }

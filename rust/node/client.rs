@@ -352,7 +352,7 @@ impl Client {
         let nested = call.chain != 0;
         let mut message = self.message(call, Kind::Call)?;
         message.frame.flags = message.frame.flags.with(Flags::ONEWAY);
-        let size = message.frame.body.len();
+        let size = message.weight();
         let began = Instant::now();
         let session = loop {
             let mut inner = self.inner.lock();

@@ -135,7 +135,7 @@ impl Worker {
         run: Arc<Run>,
         inflow: Option<Arc<Inflow>>,
     ) {
-        let size = payload.frame.body.len();
+        let size = payload.weight();
         let left = payload.frame.fields.number(Key::Deadline).map(Duration::from_micros);
         let deadline = left.and_then(|left| Instant::now().checked_add(left));
         self.waiting.fetch_add(1, Ordering::AcqRel);

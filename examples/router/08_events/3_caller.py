@@ -10,7 +10,7 @@ It prints:
     and they offer: go_home
     worker says: bye
     gone: worker
-    members now: caller, router
+    members now: caller
 """
 
 import queue

@@ -99,3 +99,17 @@ fn questions_need_no_credit() {
     assert!(!start(&mut calls).1, "the call took the credit, the question none");
     assert!(ask(&mut calls), "it passes calls that wait");
 }
+
+#[test]
+fn a_large_call_takes_as_much_as_fits_into_a_frame() {
+    let mut calls: Calls<u64, u8> = Calls::default();
+    let bytes = 2 * crate::wire::WHOLE as u64;
+    let window = Window::new(&Limits { calls: 9, bytes, max_message: 0 });
+    calls.connected(window);
+    let mut start = || {
+        let id = calls.next_id();
+        let message = Message { frame: call(id, "add"), rest: Some(0) };
+        calls.start(id, id, message, false).is_some()
+    };
+    assert_eq!([start(), start(), start()], [true, true, false]);
+}

@@ -1,0 +1,105 @@
+"""The README keeps its word: its programs run and print what it shows, its links lead somewhere.
+
+A Python block that begins with a comment like `# client.py` is that file. A console block
+says which are started, in order, and what each prints. Those that `join()` are servers and
+workers, ended by a signal; the others end by themselves.
+"""
+
+from __future__ import annotations
+
+import re
+import signal
+from pathlib import Path
+
+import pytest
+from programs import Program, Programs
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text("utf-8")
+PORT = "7700"
+
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+SECTIONS = {
+    heading: text
+    for heading, _, text in (part.partition("\n") for part in README.split("\n## ")[1:])
+    if "\n$ python " in text
+}
+
+
+def sources(text: str) -> dict[str, str]:
+    """The files of a section, by name."""
+    found = {}
+    for kind, code in BLOCK.findall(text):
+        named = re.match(r"# (\w+\.py)\n", code)
+        if kind == "python" and named:
+            found[named[1]] = code
+    return found
+
+
+def commands(text: str) -> list[tuple[list[str], list[str]]]:
+    """What is typed after `$ python`, and the lines that follow."""
+    found: list[tuple[list[str], list[str]]] = []
+    for kind, block in BLOCK.findall(text):
+        if kind == "console":
+            for line in block.splitlines():
+                if line.startswith("$ python "):
+                    found.append((line.split()[2:], []))
+                elif found:
+                    found[-1][1].append(line)
+    return found
+
+
+def finish(program: Program) -> None:
+    """It ends well, and has said no more than was shown."""
+    assert program.wait() == 0, program.stderr
+    assert program.stderr == ""
+    with pytest.raises(AssertionError, match="ended: 0"):
+        program.line()
+
+
+def test_both_topologies_have_a_quick_start() -> None:
+    assert ["service.py" in text or "router.py" in text for text in SECTIONS.values()] == [True] * 2
+
+
+@pytest.mark.parametrize("heading", SECTIONS)
+def test_quick_start(heading: str, programs: Programs, tmp_path: Path) -> None:
+    files = sources(SECTIONS[heading])
+    todo = commands(SECTIONS[heading])
+    assert {name for (name, *_), _ in todo} == set(files)
+    port = "0"
+    serving = []
+    for (name, *args), shown in todo:
+        path = tmp_path / name
+        path.write_text(files[name].replace(PORT, port), "utf-8")
+        program = programs.start(str(path), *args)
+        lines = [program.line() for _ in shown]
+        if port == "0":
+            port = lines[0].split()[-1]
+        assert lines == [line.replace(PORT, port) for line in shown]
+        if ".join()" in files[name]:
+            serving.append(program)
+        else:
+            finish(program)
+    for program in reversed(serving):
+        program.send_signal(signal.SIGINT)
+        finish(program)
+
+
+def test_links_lead_somewhere() -> None:
+    targets = re.findall(r"\]\(([^)]+)\)", README)
+    assert targets
+    headings = {
+        "#" + heading.lower().replace(" ", "-") for heading in re.findall("(?m)^#+ (.*)", README)
+    }
+    missing = [
+        target
+        for target in targets
+        if not (target in headings if target.startswith("#") else (ROOT / target).exists())
+    ]
+    assert missing == []
+
+
+def test_commands_exist() -> None:
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    for target in re.findall(r"\bmake (\w+)", README):
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), f"make {target}"
