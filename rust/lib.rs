@@ -11,6 +11,7 @@
 pub mod hub;
 pub mod link;
 pub mod node;
+pub mod sync;
 pub mod wire;
 
 #[cfg(feature = "python")]

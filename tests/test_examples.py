@@ -229,7 +229,7 @@ def test_demo_shows_all_and_leaves_nothing() -> None:
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
 def test_demo_cleans_up_when_it_is_interrupted(end: signal.Signals, programs: Programs) -> None:
     demo = programs.start(str(DEMO))
-    out = []
+    out: list[str] = []
     while "3/7" not in (out[-1] if out else ""):
         out.append(demo.line(30))
     demo.send_signal(end)

@@ -1,7 +1,7 @@
 """The processes of the demo: started, heard, and ended, whatever happens.
 
-Each has a session of its own, so that Ctrl-C reaches the demo alone, which then ends them in
-order; and a pipe as its input, whose end tells a server to stop even if the demo was killed.
+Each has a process group of its own, so that Ctrl-C reaches the demo alone, which then ends
+them in order; and a pipe as its input, whose end tells it to stop even if the demo was killed.
 Knows nothing of daffi and nothing of the screen.
 """
 

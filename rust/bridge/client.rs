@@ -42,14 +42,11 @@ pub(super) fn members(list: Vec<Member>) -> Vec<(String, Vec<PyFunction>)> {
 pub(super) fn stats<'py>(py: Python<'py>, stats: &Stats) -> PyResult<Bound<'py, PyDict>> {
     let all = PyDict::new(py);
     let functions = PyDict::new(py);
-    let (mut calls, mut errors) = (0, 0);
     for (name, called, failed) in &stats.functions {
         let one = PyDict::new(py);
         one.set_item("calls", called)?;
         one.set_item("errors", failed)?;
         functions.set_item(name, one)?;
-        calls += called;
-        errors += failed;
     }
     all.set_item("connections", stats.connections)?;
     all.set_item("members", stats.members)?;
@@ -61,8 +58,8 @@ pub(super) fn stats<'py>(py: Python<'py>, stats: &Stats) -> PyResult<Bound<'py, 
     all.set_item("bytes_sent", stats.bytes_sent)?;
     all.set_item("bytes_received", stats.bytes_received)?;
     all.set_item("bytes_queued", stats.bytes_queued)?;
-    all.set_item("calls", calls)?;
-    all.set_item("errors", errors)?;
+    all.set_item("calls", stats.calls)?;
+    all.set_item("errors", stats.errors)?;
     all.set_item("functions", functions)?;
     Ok(all)
 }
@@ -73,6 +70,7 @@ pub(super) struct Client {
     node: Arc<node::Client>,
     post: Arc<Post>,
     memory: Arc<Memory>,
+    forks: u32,
 }
 
 #[pymethods]
@@ -101,7 +99,7 @@ impl Client {
         let post = Arc::clone(&mailbox.post);
         let node = node::Client::new(options, post.clone(), memory.clone());
         process.keep(Node::Client(Arc::downgrade(&node), Arc::clone(&post)));
-        Ok(Self { node, post, memory })
+        Ok(Self { node, post, memory, forks: node::forks() })
     }
 
     fn connect(&self, py: Python<'_>, wait: Option<f64>) -> PyResult<()> {
@@ -131,14 +129,16 @@ impl Client {
     ) -> PyResult<Py<PyAny>> {
         let parent = parent.map(Bound::get);
         let clock = Clock::new(timeout, parent.and_then(Job::deadline))?;
-        let target = Target { receivers: receivers.unwrap_or_default(), cast };
+        let receivers = receivers.unwrap_or_default();
+        let target = Target { receivers: receivers.clone(), cast };
         let chain = parent.map_or(0, Job::chain);
         let call = self.pack(&function, format, payload, target, clock.deadline, chain)?;
         let wake = ThreadWake::current();
         let pending = py.detach(|| self.node.start(call, Kind::Call, wake));
         let pending = pending.map_err(|failure| self.raise(py, &failure, &function))?;
         let trusted = self.node.trusts_server();
-        let outgoing = Outgoing { pending, clock, function, cast, trusted, ended: false };
+        let outgoing =
+            Outgoing { pending, clock, function, cast, receivers, trusted, ended: false };
         wait(py, Box::new(outgoing), Seat::take_place(chain))
     }
 
@@ -297,6 +297,7 @@ impl Client {
         deadline: Option<Instant>,
         chain: u64,
     ) -> PyResult<Call> {
+        self.check(payload.py())?;
         let packed = payload::pack(&self.memory, format, payload)?;
         Ok(Call {
             function: function.to_owned(),
@@ -311,6 +312,16 @@ impl Client {
         })
     }
 
+    /// A connection belongs to the process that made it.
+    fn check(&self, py: Python<'_>) -> PyResult<()> {
+        if self.forks == node::forks() {
+            return Ok(());
+        }
+        let text = "this connection belongs to the process that this one is a fork of: make a new \
+                    Client here";
+        Err(errors::make(py, "ForkedError", text, None))
+    }
+
     fn raise(&self, py: Python<'_>, failure: &Failure, call: &str) -> PyErr {
         errors::raise(py, failure, call, self.node.trusts_server())
     }
@@ -323,6 +334,7 @@ impl Client {
         question: &Question,
         clock: Clock,
     ) -> PyResult<Option<node::Message>> {
+        self.check(py)?;
         loop {
             let wake = ThreadWake::current();
             let pending = py.detach(|| self.node.ask(question, wake));

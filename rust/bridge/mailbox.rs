@@ -8,8 +8,8 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use crate::sync::{Condvar, Mutex};
 use hashbrown::HashMap;
-use parking_lot::{Condvar, Mutex};
 use pyo3::prelude::*;
 
 use super::job::Job;
@@ -77,9 +77,22 @@ impl Executor for Post {
             self.came.notify_one();
         }
     }
+
+    fn sweep(&self) {
+        // Dropped, and so answered, after the lock is gone.
+        drop(self.take_cancelled());
+    }
 }
 
 impl Post {
+    /// Takes out the calls that were given up.
+    fn take_cancelled(&self) -> VecDeque<Incoming> {
+        let mut state = self.state.lock();
+        let (gone, kept) = state.queue.drain(..).partition(Incoming::is_cancelled);
+        state.queue = kept;
+        gone
+    }
+
     /// No more calls are taken; those that wait are dropped, and so answered.
     pub(super) fn close(&self) {
         let dropped = {
@@ -125,12 +138,17 @@ impl Seat {
         let post = OWN.with_borrow(Clone::clone).filter(|_| chain != 0)?;
         let chair = Arc::new(Chair { jobs: Mutex::default(), wake: ThreadWake::current() });
         let mut state = post.state.lock();
-        // What came before we sat down.
-        let (own, others) =
+        // What came before we sat down: for nobody, or for a place further out, whose owner may be
+        // the one that sits down here.
+        let (mut own, others): (VecDeque<_>, _) =
             state.queue.drain(..).partition(|call: &Incoming| call.chain() == chain);
         state.queue = others;
+        let chairs = state.seats.entry(chain).or_default();
+        for other in chairs.iter() {
+            own.append(&mut other.jobs.lock());
+        }
         *chair.jobs.lock() = own;
-        state.seats.entry(chain).or_default().push(Arc::clone(&chair));
+        chairs.push(Arc::clone(&chair));
         drop(state);
         Some(Self { post, chain, chair })
     }
@@ -145,21 +163,28 @@ impl Seat {
 impl Drop for Seat {
     fn drop(&mut self) {
         let mut state = self.post.state.lock();
+        let mut left = std::mem::take(&mut *self.chair.jobs.lock());
+        let mut next = None;
         if let Some(chairs) = state.seats.get_mut(&self.chain) {
             chairs.retain(|chair| !Arc::ptr_eq(chair, &self.chair));
-            if chairs.is_empty() {
+            next = chairs.last().cloned();
+            if next.is_none() {
                 state.seats.remove(&self.chain);
             }
         }
-        let left = std::mem::take(&mut *self.chair.jobs.lock());
-        let some = !left.is_empty();
-        for incoming in left.into_iter().rev() {
-            state.queue.push_front(incoming);
+        if left.is_empty() {
+            return;
         }
+        if let Some(next) = next {
+            next.jobs.lock().append(&mut left);
+            drop(state);
+            next.wake.wake();
+            return;
+        }
+        left.append(&mut state.queue);
+        state.queue = left;
         drop(state);
-        if some {
-            self.post.came.notify_all();
-        }
+        self.post.came.notify_all();
     }
 }
 

@@ -12,12 +12,13 @@ use std::mem::MaybeUninit;
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 
-use parking_lot::Mutex;
+use crate::sync::Mutex;
 use pyo3::buffer::PyBuffer;
 use pyo3::prelude::*;
 use pyo3::types::{PyByteArray, PyBytes};
 use pyo3::{Py, ffi};
 
+use super::journal::Entry;
 use crate::node::{Landing, Landings};
 use crate::wire::Segment;
 
@@ -29,6 +30,7 @@ type Ready = Box<dyn FnOnce(Option<Box<dyn Landing>>) + Send>;
 enum Order {
     Land(Vec<Segment>, Ready, Share),
     Release(PyBuffer<u8>),
+    Log(Entry),
 }
 
 /// The thread that gets memory from Python, and what it may still hand out.
@@ -53,6 +55,10 @@ impl Memory {
                         let made = Python::try_attach(|py| Landed::make(py, &segments, share));
                         ready(made.flatten().map(|landed| Box::new(landed) as Box<dyn Landing>));
                     }
+                    Order::Log(entry) => {
+                        // What a handler of logging raises is shown by logging itself.
+                        Python::try_attach(|py| drop(entry.write(py)));
+                    }
                     Order::Release(buffer) => {
                         // When the interpreter is gone, so is the buffer's owner.
                         let buffer = std::mem::ManuallyDrop::new(buffer);
@@ -76,6 +82,11 @@ impl Memory {
     fn order(&self, order: Order) {
         // Fails only where there is no such thread; whoever waits then hears that it was dropped.
         let _ = self.orders.lock().send(order);
+    }
+
+    /// Hands a message over to Python's `logging`.
+    pub(super) fn log(&self, entry: Entry) {
+        self.order(Order::Log(entry));
     }
 
     fn give_back(&self, bytes: u64) {

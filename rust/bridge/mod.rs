@@ -17,12 +17,14 @@
 //! | `outgoing` | calls of ours that are waited for |
 //! | `stream` | streams of ours |
 //! | `server` | `Server` |
+//! | `journal` | native messages in Python's `logging` |
 //! | `errors` | failures as Python's exceptions |
 
 mod client;
 mod errors;
 mod formats;
 mod job;
+mod journal;
 mod mailbox;
 mod memory;
 mod outgoing;
@@ -44,6 +46,7 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<server::Server>()?;
     module.add_class::<stream::Stream>()?;
     module.add_class::<wait::Pending>()?;
+    journal::open();
     formats::register(module)?;
     process::register(module)
 }

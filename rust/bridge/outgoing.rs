@@ -91,6 +91,8 @@ pub(super) struct Outgoing {
     pub(super) clock: Clock,
     pub(super) function: String,
     pub(super) cast: bool,
+    /// Those who were named.
+    pub(super) receivers: Vec<String>,
     pub(super) trusted: bool,
     /// Whether it has been taken out of the tables.
     pub(super) ended: bool,
@@ -129,9 +131,13 @@ impl Waitable for Outgoing {
         let facts = PyDict::new(py);
         if self.cast {
             let parts = self.pending.slot.take_parts();
+            let mut late = parts.targets.unwrap_or_else(|| self.receivers.clone());
+            late.retain(|name| !parts.came.iter().any(|(worker, _)| worker == name));
             let partial = self.came(py, parts.came)?;
-            facts.set_item("receivers", parts.targets)?;
+            facts.set_item("receivers", late)?;
             facts.set_item("partial", partial)?;
+        } else {
+            facts.set_item("receivers", &self.receivers)?;
         }
         Err(self.clock.expired(py, &self.function, lost, Some(facts)))
     }

@@ -140,6 +140,11 @@ impl<W: Clone, L> Calls<W, L> {
         Some(if self.window.is_some() { Lost::NoCredit } else { Lost::NoConnection })
     }
 
+    /// Whether this call has not been sent.
+    pub fn is_unsent(&self, id: u64) -> bool {
+        self.rows.get(&id).is_some_and(|row| row.unsent.is_some())
+    }
+
     /// Whether this call waits for a connection.
     pub fn is_stranded(&self, id: u64) -> bool {
         self.window.is_none() && self.rows.get(&id).is_some_and(|row| row.unsent.is_some())

@@ -208,6 +208,8 @@ impl<P: Clone, L> Hub<P, L> {
             self.refuse_transfer(from, &frame, out);
             return;
         }
+        self.ended.0 += 1;
+        self.ended.1 += u64::from(frame.kind == Kind::Failure);
         let Some(route) = self.finish(frame.id, out) else {
             return;
         };

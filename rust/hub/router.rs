@@ -76,6 +76,10 @@ pub struct Gauges {
     pub transfers: usize,
     /// Questions that are not answered yet.
     pub questions: usize,
+    /// Calls that have ended, and legs of casts.
+    pub calls: u64,
+    /// Those of them that failed.
+    pub errors: u64,
 }
 
 /// A server's members, and the calls that pass between them.
@@ -90,6 +94,8 @@ pub struct Hub<P, L> {
     pub(super) routes: Routes,
     pub(super) throughs: Throughs,
     pub(super) stopping: bool,
+    /// Calls that have ended, and those of them that failed.
+    pub(super) ended: (u64, u64),
     questions: Questions,
 }
 
@@ -104,6 +110,7 @@ impl<P: Clone, L> Hub<P, L> {
             routes: Routes::default(),
             throughs: Throughs::default(),
             stopping: false,
+            ended: (0, 0),
             questions: Questions::default(),
         }
     }
@@ -279,6 +286,8 @@ impl<P: Clone, L> Hub<P, L> {
             queued: self.peers.iter().map(|peer| peer.backlog.len()).sum(),
             transfers: self.throughs.len(),
             questions: self.questions.len(),
+            calls: self.ended.0,
+            errors: self.ended.1,
         }
     }
 

@@ -1,6 +1,13 @@
 //! How bytes travel: addresses, listeners, sockets.
 //!
 //! Moves bytes and knows no other room: no frames, no members, no Python.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `address` | where a server listens |
+//! | `listener` | bound addresses, socket files |
+//! | `socket` | plain TCP and Unix sockets as links |
+//! | `receive` | reading into a buffer and into memory of its own at once |
 
 mod address;
 mod listener;
@@ -19,6 +26,9 @@ pub use receive::receive;
 pub use socket::{Socket, connect};
 pub use socket2::MaybeUninitSlice;
 
+/// How many slices one write may have.
+pub const MAX_SLICES: usize = 1024;
+
 /// A connection that never blocks whoever uses it.
 ///
 /// Any thread may read or write; the owner sees to it that one reads and one writes at a time.
@@ -26,16 +36,29 @@ pub use socket2::MaybeUninitSlice;
 /// large payload arrive where it belongs. Links compose: TLS and WebSocket are links around a
 /// link.
 ///
-/// Two rules make that possible. A link may take bytes in and hold them back; `try_write` of
-/// nothing then goes on with them, and answers `WouldBlock` until they are all gone. And a call of
-/// `try_write` that does not follow a partial one begins at a frame: a link that has messages of
-/// its own makes one of each call, takes all of it or nothing, and never splits a frame.
+/// The rules, for links (L) and for their owners (O):
+///
+/// 1. (O) `try_read` gets room for at least one byte. (L) It fills the slices in their order, says
+///    how many bytes that were, and looks at nothing behind them. `Ok(0)` is the orderly end, and
+///    nothing else is.
+/// 2. (L) `WouldBlock` from `try_read` comes only after the link below said so and nothing is left
+///    inside; `poll_readable` is ready while something is. A read may so return less than there
+///    is: only `WouldBlock` says that there is nothing more.
+/// 3. (O) A call of `try_write` begins and ends at a frame, with at most [`MAX_SLICES`] slices. (L)
+///    A link that has messages of its own makes one of each call, takes all of it or nothing, and
+///    never splits a frame. (O) After a partial write the next call goes on with the same bytes,
+///    at the place where it stopped.
+/// 4. (L) A link may take bytes in and hold them back. `try_write` of nothing goes on with them:
+///    `WouldBlock` says that some are held back still, and that `poll_writable` will tell; `Ok(0)`
+///    that none are. Anybody may call it at any time, beside the writer. Reading may be what makes
+///    a link hold bytes back (an answer to a ping, to new keys), so whoever reads calls it.
+/// 5. (L) A direction that has failed stays failed. A failed write does not take away what can
+///    still be read.
 pub trait Link: Send + Sync + Debug {
-    /// Reads into the slices, in their order. `Ok(0)` is the end; `WouldBlock` says that there is
-    /// nothing now, and that `poll_readable` will tell.
+    /// Reads into the slices; see rules 1 and 2.
     fn try_read(&self, slices: &mut [MaybeUninitSlice<'_>]) -> io::Result<usize>;
 
-    /// Writes from the slices, in their order, as much as goes without waiting.
+    /// Writes from the slices, in their order, as much as goes without waiting; see rules 3 and 4.
     fn try_write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize>;
 
     /// Ready when reading may succeed. One task at a time may wait.
@@ -44,12 +67,38 @@ pub trait Link: Send + Sync + Debug {
     /// Ready when writing may succeed. One task at a time may wait.
     fn poll_writable(&self, context: &mut Context<'_>) -> Poll<io::Result<()>>;
 
-    /// Ends it in both directions; whoever waits wakes up. What was written still travels.
+    /// Ends our direction in an orderly way, behind everything that was written; reading goes on.
+    /// After `WouldBlock`, wait for `poll_writable` and call it again. Nothing is written after it.
+    fn try_finish(&self) -> io::Result<()>;
+
+    /// Cuts both directions; whoever waits wakes up. What is under way may be lost.
     fn close(&self);
 
-    /// Whether the other end is on this machine and, as far as the socket can tell, ours.
-    fn is_near(&self) -> bool;
+    /// How far pickles from the other end may be believed.
+    fn trust(&self) -> Trust;
 
     /// The other end, for people.
     fn peer(&self) -> String;
+}
+
+/// Where the other end of a link is, as far as the link can tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trust {
+    /// On this machine: loopback, or a process of our own user.
+    Near,
+    /// Elsewhere, or somebody else.
+    Far,
+    /// Somebody who is never believed, whatever has been set.
+    Never,
+}
+
+impl Trust {
+    /// Whether the other end is believed, where somebody may have `said` so or not.
+    pub fn holds(self, said: Option<bool>) -> bool {
+        match self {
+            Self::Near => said.unwrap_or(true),
+            Self::Far => said.unwrap_or(false),
+            Self::Never => false,
+        }
+    }
 }

@@ -1,5 +1,6 @@
-use std::io::{self, IoSlice};
+use std::io::{self, ErrorKind, IoSlice};
 use std::net::Shutdown;
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::task::{Context, Poll};
 
 use socket2::{MaybeUninitSlice, SockRef};
@@ -8,7 +9,7 @@ use tokio::net::TcpStream;
 #[cfg(unix)]
 use tokio::net::UnixStream;
 
-use super::{Address, Link};
+use super::{Address, Link, Trust};
 
 /// Unix sockets are quick only with buffers of this size, in bytes; TCP tunes its own.
 #[cfg(unix)]
@@ -16,10 +17,15 @@ const UNIX_BUFFER: usize = 1024 * 1024;
 
 /// A plain socket.
 #[derive(Debug)]
-pub enum Socket {
-    /// TCP.
+pub struct Socket {
+    stream: Stream,
+    /// What reading failed with, as the system numbers it: it says so once, and then "the end".
+    failed: AtomicI32,
+}
+
+#[derive(Debug)]
+enum Stream {
     Tcp(TcpStream),
-    /// A Unix socket.
     #[cfg(unix)]
     Unix(UnixStream),
 }
@@ -28,7 +34,7 @@ impl Socket {
     /// Takes over a TCP connection.
     pub fn tcp(stream: TcpStream) -> io::Result<Self> {
         stream.set_nodelay(true)?;
-        Ok(Self::Tcp(stream))
+        Ok(Self { stream: Stream::Tcp(stream), failed: AtomicI32::new(0) })
     }
 
     /// Takes over a Unix socket's connection.
@@ -37,29 +43,39 @@ impl Socket {
         let socket = SockRef::from(&stream);
         socket.set_send_buffer_size(UNIX_BUFFER)?;
         socket.set_recv_buffer_size(UNIX_BUFFER)?;
-        Ok(Self::Unix(stream))
+        Ok(Self { stream: Stream::Unix(stream), failed: AtomicI32::new(0) })
     }
 
     fn socket(&self) -> SockRef<'_> {
-        match self {
-            Self::Tcp(stream) => SockRef::from(stream),
+        match &self.stream {
+            Stream::Tcp(stream) => SockRef::from(stream),
             #[cfg(unix)]
-            Self::Unix(stream) => SockRef::from(stream),
+            Stream::Unix(stream) => SockRef::from(stream),
         }
     }
 
     fn try_io<R>(&self, interest: Interest, run: impl FnOnce() -> io::Result<R>) -> io::Result<R> {
-        match self {
-            Self::Tcp(stream) => stream.try_io(interest, run),
+        match &self.stream {
+            Stream::Tcp(stream) => stream.try_io(interest, run),
             #[cfg(unix)]
-            Self::Unix(stream) => stream.try_io(interest, run),
+            Stream::Unix(stream) => stream.try_io(interest, run),
         }
     }
 }
 
 impl Link for Socket {
     fn try_read(&self, slices: &mut [MaybeUninitSlice<'_>]) -> io::Result<usize> {
-        self.try_io(Interest::READABLE, || Ok(self.socket().recv_vectored(slices)?.0))
+        let failed = self.failed.load(Ordering::Relaxed);
+        if failed != 0 {
+            return Err(io::Error::from_raw_os_error(failed));
+        }
+        let result = self.try_io(Interest::READABLE, || Ok(self.socket().recv_vectored(slices)?.0));
+        if let Err(error) = &result
+            && !matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted)
+        {
+            self.failed.store(error.raw_os_error().unwrap_or_default(), Ordering::Relaxed);
+        }
+        result
     }
 
     fn try_write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
@@ -70,18 +86,26 @@ impl Link for Socket {
     }
 
     fn poll_readable(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self {
-            Self::Tcp(stream) => stream.poll_read_ready(context),
+        match &self.stream {
+            Stream::Tcp(stream) => stream.poll_read_ready(context),
             #[cfg(unix)]
-            Self::Unix(stream) => stream.poll_read_ready(context),
+            Stream::Unix(stream) => stream.poll_read_ready(context),
         }
     }
 
     fn poll_writable(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self {
-            Self::Tcp(stream) => stream.poll_write_ready(context),
+        match &self.stream {
+            Stream::Tcp(stream) => stream.poll_write_ready(context),
             #[cfg(unix)]
-            Self::Unix(stream) => stream.poll_write_ready(context),
+            Stream::Unix(stream) => stream.poll_write_ready(context),
+        }
+    }
+
+    fn try_finish(&self) -> io::Result<()> {
+        match self.socket().shutdown(Shutdown::Write) {
+            // The other end has cut it: our direction is at its end too.
+            Err(error) if error.kind() == ErrorKind::NotConnected => Ok(()),
+            result => result,
         }
     }
 
@@ -90,26 +114,27 @@ impl Link for Socket {
         let _ = self.socket().shutdown(Shutdown::Both);
     }
 
-    fn is_near(&self) -> bool {
-        match self {
-            Self::Tcp(stream) => {
+    fn trust(&self) -> Trust {
+        let near = match &self.stream {
+            Stream::Tcp(stream) => {
                 stream.peer_addr().is_ok_and(|addr| addr.ip().to_canonical().is_loopback())
             }
             #[cfg(unix)]
-            Self::Unix(stream) => {
+            Stream::Unix(stream) => {
                 let uid = rustix::process::getuid().as_raw();
                 stream.peer_cred().is_ok_and(|peer| peer.uid() == uid)
             }
-        }
+        };
+        if near { Trust::Near } else { Trust::Far }
     }
 
     fn peer(&self) -> String {
-        match self {
-            Self::Tcp(stream) => {
+        match &self.stream {
+            Stream::Tcp(stream) => {
                 stream.peer_addr().map_or("nobody".into(), |addr| addr.to_string())
             }
             #[cfg(unix)]
-            Self::Unix(_) => "a process on this machine".into(),
+            Stream::Unix(_) => "a process on this machine".into(),
         }
     }
 }

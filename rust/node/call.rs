@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use parking_lot::Mutex;
+use crate::sync::Mutex;
 
 use super::Message;
 use crate::wire::{Credit, Failure, FailureKind, Key, Kind, Ran, Targets};

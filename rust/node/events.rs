@@ -1,6 +1,6 @@
 use std::collections::VecDeque;
 
-use parking_lot::{Condvar, Mutex};
+use crate::sync::{Condvar, Mutex};
 
 use crate::wire::Presence;
 

@@ -1,7 +1,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use parking_lot::Mutex;
+use crate::sync::Mutex;
 
 use super::Message;
 use super::worker::{Run, Style, Worker};
@@ -91,7 +91,7 @@ impl Inflow {
     fn go_on(
         self: &Arc<Self>,
         worker: &Arc<Worker>,
-        mut state: parking_lot::MutexGuard<'_, State>,
+        mut state: crate::sync::MutexGuard<'_, State>,
     ) {
         if state.busy {
             return;

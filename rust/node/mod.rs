@@ -37,7 +37,7 @@ mod worker;
 
 pub use body::{Landing, Landings, Large, Source, VecLanding, VecLandings};
 pub use call::{Outcome, Parts, Slot, Wake};
-pub use client::{Call, Client, ClientOptions, Pending, STRANDED, Target};
+pub use client::{Call, Client, ClientOptions, Pending, Target};
 pub use events::Events;
 pub use fork::{forked, forks};
 pub use server::{Server, ServerOptions};
@@ -63,6 +63,8 @@ pub const SILENCE: Duration = Duration::from_secs(6);
 pub const NO_PROGRESS: Duration = Duration::from_secs(10);
 /// How many bytes may wait for a peer.
 pub const MAX_QUEUED: usize = 64 * 1024 * 1024;
+/// How long a call that names no timeout waits for a connection that broke.
+pub const STRANDED: Duration = Duration::from_secs(10);
 /// How long a greeting may take on a server.
 pub const GREETING: Duration = Duration::from_secs(5);
 

@@ -21,8 +21,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
+use crate::sync::{Condvar, Mutex, MutexGuard};
 use bytes::Buf;
-use parking_lot::{Condvar, Mutex, MutexGuard};
 use tokio::sync::Notify;
 
 use super::inbox::{Found, Inbox, Wish};
@@ -183,14 +183,14 @@ impl Session {
             return true;
         }
         self.kick.notify_one();
-        !self.room.wait_while_for(&mut outbox, full, most).timed_out()
+        !self.room.wait_while_for(&mut outbox, full, most)
     }
 
     /// Waits until a large message has left; false when it took longer.
     pub fn wait_until_sent(&self, transfer: u64, most: Duration) -> bool {
         let mut outbox = self.outbox.lock();
         let sending = |outbox: &mut Outbox| outbox.is_sending(transfer) && !outbox.closed;
-        !self.room.wait_while_for(&mut outbox, sending, most).timed_out()
+        !self.room.wait_while_for(&mut outbox, sending, most)
     }
 
     /// Stops sending what this call or answer was still sending.

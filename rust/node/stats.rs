@@ -1,10 +1,14 @@
+use crate::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use hashbrown::HashMap;
-use parking_lot::Mutex;
 
 /// What a node counts from its start.
 #[derive(Debug, Default)]
 pub struct Counts {
     functions: Mutex<HashMap<String, (u64, u64)>>,
+    /// Calls that this node made: how many ended, and how many of them failed.
+    own: (AtomicU64, AtomicU64),
 }
 
 impl Counts {
@@ -19,10 +23,23 @@ impl Counts {
         entry.1 += u64::from(failed);
     }
 
-    /// By function: calls, and how many of them failed.
-    pub fn by_function(&self) -> Vec<(String, u64, u64)> {
+    /// A call that this node made has ended.
+    pub fn note_own(&self, failed: bool) {
+        self.own.0.fetch_add(1, Ordering::Relaxed);
+        self.own.1.fetch_add(u64::from(failed), Ordering::Relaxed);
+    }
+
+    /// What has been counted, in the form in which a node shows it.
+    pub(super) fn stats(&self) -> Stats {
         let functions = self.functions.lock();
-        functions.iter().map(|(name, (calls, errors))| (name.clone(), *calls, *errors)).collect()
+        let one = |(name, counts): (&String, &(u64, u64))| (name.clone(), counts.0, counts.1);
+        let functions: Vec<_> = functions.iter().map(one).collect();
+        Stats {
+            calls: self.own.0.load(Ordering::Relaxed) + functions.iter().map(|f| f.1).sum::<u64>(),
+            errors: self.own.1.load(Ordering::Relaxed) + functions.iter().map(|f| f.2).sum::<u64>(),
+            functions,
+            ..Stats::default()
+        }
     }
 }
 
@@ -49,6 +66,10 @@ pub struct Stats {
     pub bytes_received: u64,
     /// Bytes that wait to be written.
     pub bytes_queued: usize,
+    /// Calls that this node made, ran or forwarded, and that have ended.
+    pub calls: u64,
+    /// Those of them that failed.
+    pub errors: u64,
     /// Calls that ended here, by function: how many, and how many of them failed.
     pub functions: Vec<(String, u64, u64)>,
 }

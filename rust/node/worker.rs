@@ -2,8 +2,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::sync::Mutex;
 use hashbrown::HashMap;
-use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use super::inflow::Inflow;
@@ -15,6 +15,9 @@ pub trait Executor: Send + Sync + 'static {
     /// Takes over a call. Never blocks; called from any thread. What is dropped unanswered is
     /// answered with an error.
     fn submit(&self, incoming: Incoming);
+
+    /// Some call was given up: those that wait and are cancelled may be dropped.
+    fn sweep(&self);
 }
 
 /// What is expected of whoever runs a call.
@@ -106,10 +109,12 @@ impl Worker {
                 self.submit(head, message, style, run, None);
             }
             Kind::Cancel => {
-                if let Some(run) = self.runs.lock().remove(&id) {
+                let run = self.runs.lock().remove(&id);
+                if let Some(run) = run {
                     run.cancel();
                 }
                 self.forget_stream(id, true);
+                self.executor.sweep();
             }
             Kind::Open => {
                 let inflow = Inflow::new(message.frame);
@@ -183,6 +188,7 @@ impl Worker {
         for inflow in inflows.into_values() {
             inflow.close(true);
         }
+        self.executor.sweep();
     }
 
     /// Calls that wait, calls that run, streams.

@@ -5,7 +5,7 @@
 //! who send other keys all the time cost no memory. Measured: a tenth of the time for a record of
 //! 2 KB, a third and more for 1 MB of records.
 
-use parking_lot::Mutex;
+use crate::sync::Mutex;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 

@@ -4,32 +4,29 @@
 //! lock, so what one caller sends to one worker stays in order; it is written after the lock is
 //! gone. What is for the Service itself is handed over then too.
 
+mod admitting;
+mod hearing;
+
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 
-use super::session::{Role, Session};
-use super::worker::{Uplink, Worker};
-use super::{
-    Counts, Events, Executor, GREETING, Landings, Large, Message, NodeError, Pace, Stats, greeting,
-    session,
-};
-use crate::hub::{Action, Balance, Hub, Joining, PeerKey};
-use crate::link::{Address, Link, Listener};
-use crate::wire::{
-    Decoder, Failure, FailureKind, Frame, Function, Hello, Kind, Limits, Member, PREAMBLE, Ran,
-    Welcome,
-};
+use hearing::LocalUplink;
+
+use super::session::Session;
+use super::worker::Worker;
+use super::{Counts, Events, Executor, Landings, Large, NodeError, Pace, Stats};
+use crate::hub::{Balance, Hub, Joining, PeerKey};
+use crate::link::{Address, Listener};
+use crate::sync::Mutex;
+use crate::wire::{Failure, FailureKind, Function, Hello, Limits, Member, Presence, Ran};
 
 /// What a Router grants each of its peers: calls that wait for a worker, and their bytes.
 const ROUTER_CREDIT: (u32, u64) = (8192, 32 * 1024 * 1024);
 /// What a Service grants each of its peers: calls that wait here, and their bytes.
 const SERVICE_CREDIT: (u32, u64) = (1024, 16 * 1024 * 1024);
-/// How long the listener rests when the system has no descriptor left.
-const EXHAUSTED: Duration = Duration::from_millis(50);
 
 /// What a server is made of.
 #[derive(Debug, Clone)]
@@ -166,120 +163,6 @@ impl Server {
         Ok(())
     }
 
-    async fn listen(self: Arc<Self>, listener: Listener) {
-        loop {
-            tokio::select! {
-                biased;
-                () = self.stop_listening.notified() => break,
-                accepted = listener.accept() => match accepted {
-                    Ok(link) => {
-                        tokio::spawn(Arc::clone(&self).serve(link));
-                    }
-                    Err(error) => {
-                        log::warn!(target: "daffi.node", "can't accept a connection: {error}");
-                        tokio::time::sleep(EXHAUSTED).await;
-                    }
-                }
-            }
-        }
-        drop(listener);
-        self.not_listening.notify_one();
-    }
-
-    /// One connection, from its first byte to its last.
-    async fn serve(self: Arc<Self>, link: Box<dyn Link>) {
-        let peer = link.peer();
-        match tokio::time::timeout(GREETING, greeting::greet_client(&*link)).await {
-            Err(_) => log::info!(target: "daffi.node", "{peer} did not greet in time"),
-            Ok(Err(failure)) => {
-                log::info!(target: "daffi.node", "{peer} was refused: {}", failure.message);
-            }
-            Ok(Ok(None)) => log::info!(target: "daffi.node", "{peer} speaks another protocol"),
-            Ok(Ok(Some((hello, decoder)))) => return self.admit(link, hello, decoder).await,
-        }
-        link.close();
-    }
-
-    async fn admit(self: Arc<Self>, link: Box<dyn Link>, hello: Hello, decoder: Decoder) {
-        let trusted = self.options.allow_pickle.unwrap_or_else(|| link.is_near());
-        let key = Arc::new(OnceLock::new());
-        let role = Box::new(ServerRole { server: self.me.clone(), key: Arc::clone(&key) });
-        let session = Session::new(session::Parts {
-            link,
-            decoder,
-            role,
-            landings: Arc::clone(&self.landings),
-            assemble: self.executor.is_some(),
-            max_message: self.options.max_message,
-        });
-        let welcome = Welcome {
-            name: self.options.name.clone(),
-            incarnation: self.incarnation.into(),
-            capabilities: Vec::new(),
-            limits: self.limits,
-        };
-        let mut first = PREAMBLE.to_vec();
-        first.extend(Frame::new(Kind::Welcome, 0).with_body(welcome.encode()).encode());
-        let refused = {
-            let handle = Peer::Remote(Arc::clone(&session));
-            let joining = Joining { handle, hello, trusted, local: false };
-            let mut hub = self.hub.lock();
-            let mut out = Vec::new();
-            match self.is_over.load(Ordering::Acquire) {
-                true => Some(self.stopped()),
-                false => match hub.join(joining, &mut out) {
-                    Ok(joined) => {
-                        // It is set once, before the session reads.
-                        let _ = key.set(joined);
-                        session.put_raw(first);
-                        self.carry_out(hub, out, Pace::Now);
-                        None
-                    }
-                    Err(failure) => Some(failure),
-                },
-            }
-        };
-        if let Some(failure) = refused {
-            session.put_raw(PREAMBLE.to_vec());
-            session.finish(failure).await;
-            return;
-        }
-        session.flush(Pace::Now);
-        session.drive().await;
-    }
-
-    /// Carries out what the hub said: under its lock what must stay in order, the rest after it.
-    fn carry_out(
-        &self,
-        hub: MutexGuard<'_, Hub<Peer, Large>>,
-        out: Vec<Action<Peer, Large>>,
-        pace: Pace,
-    ) {
-        let mut touched: Vec<Arc<Session>> = Vec::new();
-        let mut own = Vec::new();
-        for action in out {
-            match action {
-                Action::Send(Peer::Remote(session), message) => {
-                    session.put(message);
-                    if !touched.iter().any(|other| Arc::ptr_eq(other, &session)) {
-                        touched.push(session);
-                    }
-                }
-                Action::Send(Peer::Local, message) => own.push(message),
-                Action::Close(Peer::Remote(session), failure) => {
-                    tokio::spawn(async move { session.finish(failure).await });
-                }
-                Action::Close(Peer::Local, _) => {}
-                Action::Event(presence) => self.events.push(presence),
-            }
-        }
-        drop(hub);
-        if let Some((_, worker)) = self.local.get() {
-            own.into_iter().for_each(|message| worker.take_in(message));
-        }
-        touched.iter().for_each(|session| session.flush(pace));
-    }
-
     /// The server's own functions, from now on.
     pub fn announce(&self, functions: Vec<Function>) {
         let mut own = self.functions.lock();
@@ -297,7 +180,7 @@ impl Server {
         if self.events.want() {
             for Member(name, _) in hub.members() {
                 if name != self.options.name {
-                    self.events.push(crate::wire::Presence(true, name));
+                    self.events.push(Presence(true, name));
                 }
             }
         }
@@ -315,12 +198,15 @@ impl Server {
 
     /// What there is to count.
     pub fn stats(&self) -> Stats {
-        let mut stats = Stats { functions: self.counts.by_function(), ..Stats::default() };
+        let mut stats = self.counts.stats();
         let (gauges, peers) = {
             let hub = self.hub.lock();
             (hub.gauges(), hub.handles())
         };
         stats.members = gauges.members;
+        if self.executor.is_none() {
+            (stats.calls, stats.errors) = (gauges.calls, gauges.errors);
+        }
         stats.calls_in_flight = gauges.routes;
         stats.queued = gauges.queued;
         stats.transfers = gauges.transfers;
@@ -414,65 +300,5 @@ impl Server {
             session.close(self.stopped());
         }
         self.over.notify_waiters();
-    }
-}
-
-struct ServerRole {
-    server: Weak<Server>,
-    key: Arc<OnceLock<PeerKey>>,
-}
-
-impl Role for ServerRole {
-    fn burst(&self, _session: &Arc<Session>, messages: &mut Vec<Message>) -> Result<(), Failure> {
-        let (Some(server), Some(key)) = (self.server.upgrade(), self.key.get()) else {
-            return Ok(());
-        };
-        let (mut hub, mut out) = (server.hub.lock(), Vec::with_capacity(messages.len()));
-        let now = Instant::now();
-        let mut messages = messages.drain(..);
-        let result = messages.try_for_each(|message| hub.message(*key, message, now, &mut out));
-        server.carry_out(hub, out, Pace::Now);
-        result.map_err(|error| Failure::new(FailureKind::Protocol, Ran::Maybe, error.to_string()))
-    }
-
-    fn ended(&self, _session: &Arc<Session>, why: &Failure) {
-        let (Some(server), Some(key)) = (self.server.upgrade(), self.key.get()) else { return };
-        log::debug!(target: "daffi.node", "a connection ended: {}", why.message);
-        let (mut hub, mut out) = (server.hub.lock(), Vec::new());
-        hub.leave(*key, &mut out);
-        server.carry_out(hub, out, Pace::Now);
-    }
-}
-
-/// What a Service's own functions say goes to the hub, as if it had come over a connection.
-struct LocalUplink {
-    server: Weak<Server>,
-}
-
-impl LocalUplink {
-    fn with_hub(
-        &self,
-        pace: Pace,
-        run: impl FnOnce(&mut Hub<Peer, Large>, PeerKey, &mut Vec<Action<Peer, Large>>),
-    ) {
-        let Some(server) = self.server.upgrade() else { return };
-        let Some((key, _)) = server.local.get() else { return };
-        let (mut hub, mut out) = (server.hub.lock(), Vec::new());
-        run(&mut hub, *key, &mut out);
-        server.carry_out(hub, out, pace);
-    }
-}
-
-impl Uplink for LocalUplink {
-    fn send(&self, message: Message, pace: Pace) {
-        self.with_hub(pace, |hub, key, out| {
-            if let Err(error) = hub.message(key, message, Instant::now(), out) {
-                log::error!(target: "daffi.node", "an answer of our own: {error}");
-            }
-        });
-    }
-
-    fn begun(&self, id: u64, _bytes: usize) {
-        self.with_hub(Pace::Soon, |hub, _, out| hub.begun(id, out));
     }
 }

@@ -1,0 +1,239 @@
+//! Calls of ours: how they are made, and given up.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use super::Client;
+use crate::hub::Lost;
+use crate::node::{Large, Message, Pace, STRANDED, Session, Slot, Source, Wake};
+use crate::wire::{
+    Failure, FailureKind, FieldsBuilder, Flags, Format, Frame, Key, Kind, MAX_FIELDS, Question, Ran,
+};
+
+/// Who is to run a call.
+#[derive(Debug, Clone, Default)]
+pub struct Target {
+    /// These and no others; empty for whoever offers the function.
+    pub receivers: Vec<String>,
+    /// All of them rather than one.
+    pub cast: bool,
+}
+
+/// A call to be made.
+#[derive(Debug)]
+pub struct Call {
+    /// The function.
+    pub function: String,
+    /// Who is to run it.
+    pub target: Target,
+    /// How the payload is written.
+    pub format: Format,
+    /// `TEXT` for opaque text.
+    pub flags: Flags,
+    /// When it is too late.
+    pub deadline: Option<Instant>,
+    /// The chain that it belongs to; 0 for a new one.
+    pub chain: u64,
+    /// Header fields of the payload: its layout.
+    pub fields: FieldsBuilder,
+    /// The payload, where it fits into one frame.
+    pub body: Bytes,
+    /// The payload, where it does not.
+    pub rest: Option<Source>,
+}
+
+impl Client {
+    /// Makes a call, a cast or a stream. What comes back is where its outcome arrives.
+    pub fn start(&self, call: Call, kind: Kind, wake: Arc<dyn Wake>) -> Result<Pending, Failure> {
+        let cast = call.target.cast;
+        let slot = Slot::new(wake, cast);
+        let nested = call.chain != 0;
+        let message = self.message(call, kind)?;
+        self.begin(message, Arc::clone(&slot), false, nested).map(|id| Pending {
+            client: self.me.clone(),
+            id,
+            slot,
+            kind,
+        })
+    }
+
+    /// Asks the server something.
+    pub fn ask(&self, question: &Question, wake: Arc<dyn Wake>) -> Result<Pending, Failure> {
+        let slot = Slot::new(wake, false);
+        let message = Frame::new(Kind::Ask, 0).with_body(question.encode()).into();
+        let id = self.begin(message, Arc::clone(&slot), true, false)?;
+        Ok(Pending { client: self.me.clone(), id, slot, kind: Kind::Ask })
+    }
+
+    fn begin(
+        &self,
+        mut message: Message,
+        slot: Arc<Slot>,
+        free: bool,
+        nested: bool,
+    ) -> Result<u64, Failure> {
+        let mut inner = self.inner.lock();
+        inner.check(nested)?;
+        let id = inner.calls.next_id();
+        let kind = message.frame.kind;
+        message.frame.id = id;
+        let now = inner.calls.start(id, slot, message, free);
+        if kind == Kind::Open {
+            inner.streams.insert(id);
+        }
+        let session = inner.session.clone();
+        if let (Some(session), Some(message)) = (session, now) {
+            session.put(message);
+            drop(inner);
+            session.flush(Pace::Now);
+        }
+        Ok(id)
+    }
+
+    /// Makes a call that nobody waits for. Waits while the pipe is full, in slices; `go_on` is
+    /// asked between them, and ends the wait with false.
+    pub fn post(&self, call: Call, mut go_on: impl FnMut() -> bool) -> Result<bool, Failure> {
+        const SLICE: Duration = Duration::from_millis(100);
+        let nested = call.chain != 0;
+        let mut message = self.message(call, Kind::Call)?;
+        message.frame.flags = message.frame.flags.with(Flags::ONEWAY);
+        let size = message.weight();
+        let began = Instant::now();
+        let session = loop {
+            let mut inner = self.inner.lock();
+            inner.check(nested)?;
+            let session = inner.session.clone();
+            if let Some(session) = session {
+                if inner.calls.take_credit(size) {
+                    message.frame.id = inner.calls.next_id();
+                    session.put(message);
+                    break session;
+                }
+            } else if began.elapsed() > STRANDED {
+                return Err(self.stranded());
+            }
+            self.changed.wait_for(&mut inner, SLICE);
+            drop(inner);
+            if !go_on() {
+                return Ok(false);
+            }
+        };
+        session.flush(Pace::Soon);
+        while !session.wait_for_room(SLICE) {
+            if !go_on() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn message(&self, call: Call, kind: Kind) -> Result<Message, Failure> {
+        let size = call.rest.as_ref().map_or(call.body.len() as u64, Source::total);
+        let most = self.options.max_message.min(self.server_max.load(Ordering::Relaxed));
+        if size > most {
+            return Err(too_large(size, most));
+        }
+        let chain = match call.chain {
+            0 => self.chains.fetch_add(1, Ordering::Relaxed),
+            chain => chain,
+        };
+        let mut fields = call.fields.text(Key::Function, &call.function).number(Key::Chain, chain);
+        for receiver in &call.target.receivers {
+            fields = fields.text(Key::Receiver, receiver);
+        }
+        if let Some(deadline) = call.deadline {
+            let left = deadline.saturating_duration_since(Instant::now());
+            fields = fields.number(Key::Deadline, left.as_micros() as u64);
+        }
+        let fields = fields.build();
+        if fields.as_bytes().len() > MAX_FIELDS {
+            let text = format!(
+                "the names and lengths that travel with the call take {} bytes, more than {MAX_FIELDS}",
+                fields.as_bytes().len()
+            );
+            return Err(Failure::new(FailureKind::TooLarge, Ran::No, text));
+        }
+        let flags = if call.target.cast { call.flags.with(Flags::CAST) } else { call.flags };
+        let frame = Frame {
+            format: call.format,
+            flags,
+            fields,
+            ..Frame::new(kind, 0).with_body(call.body)
+        };
+        Ok(Message { frame, rest: call.rest.map(Large::Source) })
+    }
+
+    /// The failure of a call that no connection came for.
+    fn stranded(&self) -> Failure {
+        let text = format!("there is no connection to {}", self.options.address);
+        Failure::new(FailureKind::Disconnected, Ran::No, text)
+    }
+}
+
+/// A call that has been made and not ended. Dropping it does not end it.
+#[derive(Debug)]
+pub struct Pending {
+    client: Weak<Client>,
+    id: u64,
+    /// Where its outcome arrives.
+    pub slot: Arc<Slot>,
+    kind: Kind,
+}
+
+impl Pending {
+    /// Gives it up; says whether it had been sent. Nothing when it had ended.
+    pub fn cancel(&self) -> Option<Lost> {
+        let client = self.client.upgrade()?;
+        let mut inner = client.inner.lock();
+        let lost = inner.calls.end(self.id)?;
+        inner.streams.remove(&self.id);
+        client.counts.note_own(true);
+        let session = inner.session.clone().filter(|_| lost == Lost::Sent);
+        drop(inner);
+        if let Some(session) = session {
+            session.abort(self.kind, self.id);
+            session.send(Frame::new(Kind::Cancel, self.id), Pace::Now);
+        }
+        Some(lost)
+    }
+
+    /// Whether it waits for a connection.
+    pub fn is_stranded(&self) -> bool {
+        self.client.upgrade().is_some_and(|client| client.inner.lock().calls.is_stranded(self.id))
+    }
+
+    /// Sends one item of a stream, or its end. Nothing comes back when there is no connection any
+    /// more; otherwise the connection, and the name of a large item.
+    pub fn item(&self, mut message: Message, pace: Pace) -> Option<(Arc<Session>, Option<u64>)> {
+        message.frame.id = self.id;
+        let client = self.client.upgrade()?;
+        let mut inner = client.inner.lock();
+        let open = match message.frame.kind {
+            Kind::End => inner.streams.remove(&self.id),
+            _ => inner.streams.contains(&self.id),
+        };
+        if !open {
+            return None;
+        }
+        if inner.calls.is_unsent(self.id) {
+            // Nobody heard of it yet, and nobody needs to.
+            inner.calls.end(self.id);
+            return None;
+        }
+        let session = inner.session.clone()?;
+        let transfer = session.put(message);
+        drop(inner);
+        session.flush(pace);
+        Some((session, transfer))
+    }
+}
+
+pub(super) fn too_large(size: u64, most: u64) -> Failure {
+    let text = format!(
+        "a message of {size} bytes, more than the {most} that this node allows (max_message)"
+    );
+    Failure::new(FailureKind::TooLarge, Ran::No, text)
+}

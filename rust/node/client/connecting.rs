@@ -1,0 +1,175 @@
+//! How a client gets its connection, and comes back to it.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use super::hearing::{ClientRole, ClientUplink};
+use super::{Client, Inner, Phase, stopped};
+use crate::hub::{Ledger, Window};
+use crate::link;
+use crate::node::session::{self, Session};
+use crate::node::worker::Worker;
+use crate::node::{NodeError, Pace, gone, greeting};
+use crate::sync::Mutex;
+use crate::wire::{Announcement, Frame, Function, Hello, Kind, Limits, MAX_GREETING};
+
+/// The first pause between two attempts to connect, and the longest.
+const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+/// What a client grants its server: calls that wait here, and their bytes.
+const CREDIT: (u32, u64) = (1024, 16 * 1024 * 1024);
+/// How many bytes of functions one announcement holds.
+const ANNOUNCEMENT: usize = 48 * 1024;
+impl Client {
+    pub(super) async fn attempt(&self) -> Result<(), NodeError> {
+        let options = &self.options;
+        let address = || options.address.clone();
+        let limits = Limits { max_message: options.max_message, calls: CREDIT.0, bytes: CREDIT.1 };
+        let announced = self.inner.lock().functions.clone();
+        let mut hello = Hello {
+            name: options.name.clone(),
+            incarnation: self.incarnation.into(),
+            functions: announced.clone(),
+            formats: vec![1, 2, 3, 4],
+            capabilities: Vec::new(),
+            limits,
+            watch: self.events.are_wanted(),
+        };
+        // What does not fit into a greeting follows in announcements.
+        let whole = hello.encode().len() < MAX_GREETING / 2;
+        if !whole {
+            hello.functions.clear();
+        }
+        let greeted = async {
+            let link = link::connect(&options.address).await.map_err(|source| {
+                NodeError::Address { action: "connect to", address: address(), source }
+            })?;
+            let greeted = greeting::greet_server(&*link, &hello).await;
+            let (welcome, decoder) = greeted.map_err(|mut failure| {
+                failure.message = format!("can't connect to {}: {}", address(), failure.message);
+                NodeError::Refused(failure)
+            })?;
+            Ok((link, welcome, decoder))
+        };
+        let seconds = options.connect_timeout.as_secs_f64();
+        let greeted = tokio::time::timeout(options.connect_timeout, greeted).await;
+        let (link, welcome, decoder) =
+            greeted.map_err(|_| NodeError::Slow { address: address(), seconds })??;
+        let trusted = link.trust().holds(options.allow_pickle);
+        let hired = Arc::new(OnceLock::new());
+        let role =
+            Box::new(ClientRole { client: self.me.clone(), trusted, worker: Arc::clone(&hired) });
+        let session = Session::new(session::Parts {
+            link,
+            decoder,
+            role,
+            landings: Arc::clone(&self.landings),
+            assemble: true,
+            max_message: options.max_message,
+        });
+        let uplink = ClientUplink {
+            session: Arc::downgrade(&session),
+            ledger: Mutex::new(Ledger::new(limits)),
+        };
+        let executor = Arc::clone(&self.executor);
+        let counts = Arc::clone(&self.counts);
+        let worker = Worker::new(
+            options.name.clone(),
+            executor,
+            Box::new(uplink),
+            counts,
+            options.max_message,
+        );
+        // It is empty: nobody else knows the session yet.
+        let _ = hired.set(Arc::clone(&worker));
+        {
+            let mut inner = self.inner.lock();
+            if inner.phase == Phase::Stopping || matches!(inner.phase, Phase::Over(_)) {
+                drop(inner);
+                session.close(gone("the client was stopped"));
+                return Err(NodeError::Refused(stopped()));
+            }
+            inner.session = Some(Arc::clone(&session));
+            inner.worker = Some(worker);
+            inner.server = welcome.name.clone();
+            self.trusted.store(trusted, Ordering::Relaxed);
+            self.server_max.store(welcome.limits.max_message, Ordering::Relaxed);
+            inner.phase = Phase::Up;
+            if !whole || inner.functions != announced {
+                Self::announce_on(&mut inner);
+            }
+            for message in inner.calls.connected(Window::new(&welcome.limits)) {
+                session.put(message);
+            }
+        }
+        self.changed.notify_all();
+        session.flush(Pace::Soon);
+        tokio::spawn(session.drive());
+        Ok(())
+    }
+
+    /// Waits for losses, and comes back from them.
+    pub(super) async fn supervise(self: Arc<Self>) {
+        loop {
+            self.lost.notified().await;
+            if self.inner.lock().phase != Phase::Down {
+                break;
+            }
+            let mut backoff = Backoff::default();
+            loop {
+                tokio::time::sleep(backoff.next()).await;
+                if self.inner.lock().phase != Phase::Down {
+                    break;
+                }
+                match self.attempt().await {
+                    Ok(()) => break,
+                    Err(error) => {
+                        log::debug!(target: "daffi.node", "{}: {error}", self.options.name);
+                    }
+                }
+            }
+        }
+    }
+
+    pub(super) fn announce_on(inner: &mut Inner) -> Option<Arc<Session>> {
+        let session = inner.session.clone()?;
+        let mut rest = inner.functions.as_slice();
+        let mut more = false;
+        loop {
+            let mut size = 0;
+            let fits = |function: &&Function| {
+                size += function.0.len() + function.1.len() + function.2.len() + 16;
+                size < ANNOUNCEMENT
+            };
+            let count = rest.iter().take_while(fits).count().max(1).min(rest.len());
+            let (now, later) = rest.split_at(count);
+            let announcement = Announcement { functions: now.to_vec(), more };
+            let id = inner.calls.next_id();
+            session.put(Frame::new(Kind::Announce, id).with_body(announcement.encode()));
+            (rest, more) = (later, true);
+            if rest.is_empty() {
+                return Some(session);
+            }
+        }
+    }
+}
+
+/// Pauses that double, each of a random length between half and the whole of its step.
+pub(super) struct Backoff(Duration);
+
+impl Default for Backoff {
+    fn default() -> Self {
+        Self(BACKOFF.0)
+    }
+}
+
+impl Backoff {
+    pub(super) fn next(&mut self) -> Duration {
+        let step = self.0;
+        self.0 = (step * 2).min(BACKOFF.1);
+        let mut byte = [128];
+        // Without a source of randomness every pause is three quarters of its step.
+        let _ = getrandom::fill(&mut byte);
+        step / 2 + step / 2 * u32::from(byte[0]) / 255
+    }
+}

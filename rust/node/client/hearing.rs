@@ -1,0 +1,170 @@
+//! What a client's connection brings, and how it ends.
+
+use std::sync::{Arc, OnceLock, Weak};
+
+use super::{Client, Phase, stopped};
+use crate::hub::Ledger;
+use crate::node::session::{Role, Session};
+use crate::node::worker::{Uplink, Worker};
+use crate::node::{Message, Pace};
+use crate::sync::Mutex;
+use crate::wire::{Credit, Failure, FailureKind, Flags, Format, Frame, Kind, Presence, Ran};
+
+pub(super) struct ClientRole {
+    pub(super) client: Weak<Client>,
+    pub(super) trusted: bool,
+    pub(super) worker: Arc<OnceLock<Arc<Worker>>>,
+}
+
+impl Role for ClientRole {
+    fn burst(&self, session: &Arc<Session>, messages: &mut Vec<Message>) -> Result<(), Failure> {
+        let (Some(client), Some(worker)) = (self.client.upgrade(), self.worker.get()) else {
+            return Err(stopped());
+        };
+        for message in messages.drain(..) {
+            let frame = &message.frame;
+            match frame.kind {
+                Kind::Call | Kind::Cancel | Kind::Open | Kind::Item | Kind::End => {
+                    worker.take_in(message)
+                }
+                Kind::Presence => {
+                    let presence = Presence::decode(&frame.body);
+                    client.events.push(presence.map_err(|error| {
+                        Failure::new(FailureKind::Protocol, Ran::Maybe, error.to_string())
+                    })?);
+                }
+                Kind::Credit => client.credited(session, message),
+                _ => client.arrived(message, self.trusted),
+            }
+        }
+        Ok(())
+    }
+
+    fn ended(&self, session: &Arc<Session>, why: &Failure) {
+        if let Some(client) = self.client.upgrade() {
+            client.ended(session, why);
+        }
+    }
+}
+impl Client {
+    /// A connection has ended.
+    fn ended(&self, session: &Arc<Session>, why: &Failure) {
+        let (slots, worker, server, fatal) = {
+            let mut inner = self.inner.lock();
+            let current = inner.session.as_ref().is_some_and(|own| Arc::ptr_eq(own, session));
+            if !current {
+                return;
+            }
+            inner.session = None;
+            let stays = self.options.reconnect && why.kind != FailureKind::Evicted;
+            let fatal = !stays && inner.phase == Phase::Up;
+            if inner.phase == Phase::Up && stays {
+                inner.phase = Phase::Down;
+            }
+            let all = fatal;
+            (inner.calls.disconnected(all), inner.worker.take(), inner.server.clone(), fatal)
+        };
+        let text = format!(
+            "the connection to {server:?} at {} is gone: {}",
+            self.options.address, why.message
+        );
+        let kind = match why.kind {
+            FailureKind::Evicted => FailureKind::Evicted,
+            _ => FailureKind::Disconnected,
+        };
+        let failure = Failure::new(kind, Ran::Maybe, text);
+        log::info!(target: "daffi.node", "{}: {}", self.options.name, failure.message);
+        for slot in slots {
+            self.counts.note_own(true);
+            slot.fail(failure.clone());
+        }
+        if let Some(worker) = worker {
+            worker.abandon();
+        }
+        self.events.push(Presence(false, server));
+        if fatal {
+            self.end(failure);
+        }
+        self.changed.notify_all();
+        self.lost.notify_one();
+    }
+
+    fn credited(&self, session: &Arc<Session>, message: Message) {
+        match Credit::read(&message.frame) {
+            Ok(Credit::Calls { calls, bytes }) => {
+                let mut inner = self.inner.lock();
+                let messages = inner.calls.credit(calls, bytes);
+                let some = !messages.is_empty();
+                for message in messages {
+                    session.put(message);
+                }
+                drop(inner);
+                self.changed.notify_all();
+                if some {
+                    session.flush(Pace::Soon);
+                }
+            }
+            Ok(Credit::Items { id, .. }) => {
+                let slot = self.inner.lock().calls.waiter(id);
+                if let Some(slot) = slot {
+                    slot.take_in(message);
+                }
+            }
+            // For a large message that was given up.
+            _ => {}
+        }
+    }
+
+    fn arrived(&self, mut message: Message, trusted: bool) {
+        let frame = &message.frame;
+        let id = frame.id;
+        let Some(slot) = self.inner.lock().calls.waiter(id) else {
+            if frame.kind == Kind::Failure && frame.flags.has(Flags::ONEWAY) {
+                let failure = Failure::decode(&frame.body);
+                let text =
+                    failure.map_or_else(|error| error.to_string(), |failure| failure.message);
+                log::warn!(target: "daffi.node", "a call that nobody waits for failed: {text}");
+            }
+            return;
+        };
+        if frame.format == Format::Pickle && !trusted {
+            message = Message { frame: untrusted(frame), rest: None };
+        }
+        let failed = message.frame.kind == Kind::Failure;
+        if slot.take_in(message) {
+            let mut inner = self.inner.lock();
+            if inner.calls.end(id).is_some() {
+                self.counts.note_own(failed);
+            }
+            inner.streams.remove(&id);
+        }
+    }
+}
+
+fn untrusted(frame: &Frame) -> Frame {
+    let text = "a PICKLE answer from a server on another machine that has not proved who it is is \
+                refused. Use serde=JSON or MSGPACK, or, where you trust the server, \
+                Client(allow_pickle=True)";
+    let body = Failure::new(FailureKind::SerdeNotAllowed, Ran::Yes, text).encode();
+    Frame { kind: Kind::Failure, format: Format::Nothing, body, ..frame.clone() }
+}
+
+pub(super) struct ClientUplink {
+    pub(super) session: Weak<Session>,
+    pub(super) ledger: Mutex<Ledger>,
+}
+
+impl Uplink for ClientUplink {
+    fn send(&self, message: Message, pace: Pace) {
+        if let Some(session) = self.session.upgrade() {
+            session.send(message, pace);
+        }
+    }
+
+    fn begun(&self, _id: u64, bytes: usize) {
+        let credit = self.ledger.lock().note(bytes);
+        if let (Some(credit), Some(session)) = (credit, self.session.upgrade()) {
+            session.send(credit.frame(), Pace::Soon);
+        }
+    }
+}

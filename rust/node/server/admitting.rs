@@ -1,0 +1,100 @@
+//! How a connection becomes a member's.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use super::hearing::ServerRole;
+use super::{Peer, Server};
+use crate::hub::Joining;
+use crate::link::{Link, Listener};
+use crate::node::session::{self, Session};
+use crate::node::{GREETING, Pace, greeting};
+use crate::wire::{Decoder, Frame, Hello, Kind, PREAMBLE, Welcome};
+
+/// How long the listener rests when the system has no descriptor left.
+const EXHAUSTED: Duration = Duration::from_millis(50);
+
+impl Server {
+    pub(super) async fn listen(self: Arc<Self>, listener: Listener) {
+        loop {
+            tokio::select! {
+                biased;
+                () = self.stop_listening.notified() => break,
+                accepted = listener.accept() => match accepted {
+                    Ok(link) => {
+                        tokio::spawn(Arc::clone(&self).serve(link));
+                    }
+                    Err(error) => {
+                        log::warn!(target: "daffi.node", "can't accept a connection: {error}");
+                        tokio::time::sleep(EXHAUSTED).await;
+                    }
+                }
+            }
+        }
+        drop(listener);
+        self.not_listening.notify_one();
+    }
+
+    /// One connection, from its first byte to its last.
+    async fn serve(self: Arc<Self>, link: Box<dyn Link>) {
+        let peer = link.peer();
+        match tokio::time::timeout(GREETING, greeting::greet_client(&*link)).await {
+            Err(_) => log::info!(target: "daffi.node", "{peer} did not greet in time"),
+            Ok(Err(failure)) => {
+                log::info!(target: "daffi.node", "{peer} was refused: {}", failure.message);
+            }
+            Ok(Ok(None)) => log::info!(target: "daffi.node", "{peer} speaks another protocol"),
+            Ok(Ok(Some((hello, decoder)))) => return self.admit(link, hello, decoder).await,
+        }
+        link.close();
+    }
+
+    async fn admit(self: Arc<Self>, link: Box<dyn Link>, hello: Hello, decoder: Decoder) {
+        let trusted = link.trust().holds(self.options.allow_pickle);
+        let key = Arc::new(OnceLock::new());
+        let role = Box::new(ServerRole { server: self.me.clone(), key: Arc::clone(&key) });
+        let session = Session::new(session::Parts {
+            link,
+            decoder,
+            role,
+            landings: Arc::clone(&self.landings),
+            assemble: self.executor.is_some(),
+            max_message: self.options.max_message,
+        });
+        let welcome = Welcome {
+            name: self.options.name.clone(),
+            incarnation: self.incarnation.into(),
+            capabilities: Vec::new(),
+            limits: self.limits,
+        };
+        let mut first = PREAMBLE.to_vec();
+        first.extend(Frame::new(Kind::Welcome, 0).with_body(welcome.encode()).encode());
+        let refused = {
+            let handle = Peer::Remote(Arc::clone(&session));
+            let joining = Joining { handle, hello, trusted, local: false };
+            let mut hub = self.hub.lock();
+            let mut out = Vec::new();
+            match self.is_over.load(Ordering::Acquire) {
+                true => Some(self.stopped()),
+                false => match hub.join(joining, &mut out) {
+                    Ok(joined) => {
+                        // It is set once, before the session reads.
+                        let _ = key.set(joined);
+                        session.put_raw(first);
+                        self.carry_out(hub, out, Pace::Now);
+                        None
+                    }
+                    Err(failure) => Some(failure),
+                },
+            }
+        };
+        if let Some(failure) = refused {
+            session.put_raw(PREAMBLE.to_vec());
+            session.finish(failure).await;
+            return;
+        }
+        session.flush(Pace::Now);
+        session.drive().await;
+    }
+}

@@ -1,0 +1,106 @@
+//! What a server's connections bring, and what the hub makes of it.
+
+use std::sync::{Arc, OnceLock, Weak};
+use std::time::Instant;
+
+use super::{Peer, Server};
+use crate::hub::{Action, Hub, PeerKey};
+use crate::node::session::{Role, Session};
+use crate::node::worker::Uplink;
+use crate::node::{Large, Message, Pace};
+use crate::sync::MutexGuard;
+use crate::wire::{Failure, FailureKind, Ran};
+
+impl Server {
+    /// Carries out what the hub said: under its lock what must stay in order, the rest after it.
+    pub(super) fn carry_out(
+        &self,
+        hub: MutexGuard<'_, Hub<Peer, Large>>,
+        out: Vec<Action<Peer, Large>>,
+        pace: Pace,
+    ) {
+        let mut touched: Vec<Arc<Session>> = Vec::new();
+        let mut own = Vec::new();
+        for action in out {
+            match action {
+                Action::Send(Peer::Remote(session), message) => {
+                    session.put(message);
+                    if !touched.iter().any(|other| Arc::ptr_eq(other, &session)) {
+                        touched.push(session);
+                    }
+                }
+                Action::Send(Peer::Local, message) => own.push(message),
+                Action::Close(Peer::Remote(session), failure) => {
+                    tokio::spawn(async move { session.finish(failure).await });
+                }
+                Action::Close(Peer::Local, _) => {}
+                Action::Event(presence) => self.events.push(presence),
+            }
+        }
+        drop(hub);
+        if let Some((_, worker)) = self.local.get() {
+            own.into_iter().for_each(|message| worker.take_in(message));
+        }
+        touched.iter().for_each(|session| session.flush(pace));
+    }
+}
+
+pub(super) struct ServerRole {
+    pub(super) server: Weak<Server>,
+    pub(super) key: Arc<OnceLock<PeerKey>>,
+}
+
+impl Role for ServerRole {
+    fn burst(&self, _session: &Arc<Session>, messages: &mut Vec<Message>) -> Result<(), Failure> {
+        let (Some(server), Some(key)) = (self.server.upgrade(), self.key.get()) else {
+            return Ok(());
+        };
+        let (mut hub, mut out) = (server.hub.lock(), Vec::with_capacity(messages.len()));
+        let now = Instant::now();
+        let mut messages = messages.drain(..);
+        let result = messages.try_for_each(|message| hub.message(*key, message, now, &mut out));
+        server.carry_out(hub, out, Pace::Now);
+        result.map_err(|error| Failure::new(FailureKind::Protocol, Ran::Maybe, error.to_string()))
+    }
+
+    fn ended(&self, _session: &Arc<Session>, why: &Failure) {
+        let (Some(server), Some(key)) = (self.server.upgrade(), self.key.get()) else { return };
+        log::debug!(target: "daffi.node", "a connection ended: {}", why.message);
+        let (mut hub, mut out) = (server.hub.lock(), Vec::new());
+        hub.leave(*key, &mut out);
+        server.carry_out(hub, out, Pace::Now);
+    }
+}
+
+/// What a Service's own functions say goes to the hub, as if it had come over a connection.
+pub(super) struct LocalUplink {
+    pub(super) server: Weak<Server>,
+}
+
+impl LocalUplink {
+    fn with_hub(
+        &self,
+        pace: Pace,
+        run: impl FnOnce(&mut Hub<Peer, Large>, PeerKey, &mut Vec<Action<Peer, Large>>),
+    ) {
+        let Some(server) = self.server.upgrade() else { return };
+        let Some((key, _)) = server.local.get() else { return };
+        let (mut hub, mut out) = (server.hub.lock(), Vec::new());
+        run(&mut hub, *key, &mut out);
+        server.carry_out(hub, out, pace);
+    }
+}
+
+impl Uplink for LocalUplink {
+    fn send(&self, message: Message, pace: Pace) {
+        self.with_hub(pace, |hub, key, out| {
+            if let Err(error) = hub.message(key, message, Instant::now(), out) {
+                log::error!(target: "daffi.node", "an answer of our own: {error}");
+            }
+        });
+    }
+
+    fn begun(&self, id: u64, _bytes: usize) {
+        self.with_hub(Pace::Soon, |hub, _, out| hub.begun(id, out));
+    }
+}
