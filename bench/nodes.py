@@ -41,7 +41,8 @@ def connection(order: dict[str, Any], name: str = "caller") -> Iterator[Any]:
     client = Client(name, **order["address"])
     conn = client.connect()
     try:
-        conn.wait_for_members(*order["workers"], timeout=PATIENCE, interval=0.05)
+        if order["workers"]:
+            conn.wait_for_members(*order["workers"], timeout=PATIENCE, interval=0.05)
         yield conn
     finally:
         client.stop()

@@ -10,11 +10,28 @@ Arguments travel as the payload `(args, kwargs)` in JSON and MSGPACK.
 from collections.abc import Sequence
 from typing import Any, final
 
+__all__ = [
+    "Client",
+    "Job",
+    "Mailbox",
+    "Parking",
+    "Pending",
+    "Server",
+    "Stream",
+    "__version__",
+    "decode_json",
+    "decode_msgpack",
+    "encode_json",
+    "encode_msgpack",
+    "forks",
+    "shutdown",
+]
+
 __version__: str
 
-Function = tuple[str, str, str]  # name, signature, first line of its documentation
-Answer = tuple[int, Any]  # format, payload
-Address = tuple[str, str, int]  # "tcp", host, port; or "unix", path, 0
+_Function = tuple[str, str, str]  # name, signature, first line of its documentation
+_Answer = tuple[int, Any]  # format, payload
+_Address = tuple[str, str, int]  # "tcp", host, port; or "unix", path, 0
 
 @final
 class Mailbox:
@@ -100,7 +117,7 @@ class Client:
         cls,
         *,
         name: str,
-        address: Address,
+        address: _Address,
         mailbox: Mailbox,
         max_message: int,
         reconnect: bool,
@@ -122,7 +139,7 @@ class Client:
         cast: bool = False,
         timeout: float | None = None,
         parent: Job | None = None,
-    ) -> Answer | dict[str, Answer | BaseException] | Pending:
+    ) -> _Answer | dict[str, _Answer | BaseException] | Pending:
         """Call and wait. The dict is for casts.
 
         A call made inside a callback names the callback's job as its `parent`: it joins the
@@ -155,10 +172,10 @@ class Client:
     def wait_for_function(self, name: str, timeout: float | None) -> None: ...
 
     # What follows is the same on a Server.
-    def announce(self, functions: Sequence[Function]) -> None:
+    def announce(self, functions: Sequence[_Function]) -> None:
         """The functions that this node offers from now on, all of them."""
 
-    def members(self) -> list[tuple[str, list[Function]]]: ...
+    def members(self) -> list[tuple[str, list[_Function]]]: ...
     def stats(self) -> dict[str, Any]: ...
     def watch(self) -> None:
         """Ask for presence events; before or after the start."""
@@ -178,7 +195,7 @@ class Server:
         cls,
         *,
         name: str,
-        address: Address,
+        address: _Address,
         mailbox: Mailbox | None,
         max_message: int,
         allow_pickle: bool | None,
@@ -189,8 +206,8 @@ class Server:
     def start(self) -> None: ...
     @property
     def port(self) -> int | None: ...
-    def announce(self, functions: Sequence[Function]) -> None: ...
-    def members(self) -> list[tuple[str, list[Function]]]: ...
+    def announce(self, functions: Sequence[_Function]) -> None: ...
+    def members(self) -> list[tuple[str, list[_Function]]]: ...
     def stats(self) -> dict[str, Any]: ...
     def watch(self) -> None: ...
     def next_event(self) -> tuple[str, str] | None: ...
@@ -206,7 +223,7 @@ def forks() -> int:
 def encode_json(value: Any, /) -> bytes:
     """One of the four that show the built-in formats to tests.
 
-    `ValueError` names the place and what is wrong there.
+    `SerializationError` names the place and what is wrong there.
     """
 
 def decode_json(data: bytes, /) -> Any: ...

@@ -18,7 +18,7 @@ from types import CoroutineType
 from typing import Any, TypeVar
 
 from daffi._native import Job, Mailbox, Parking, Pending
-from daffi.exceptions import MessageTooLarge, SerializationError
+from daffi.exceptions import MessageTooLarge, SerdeNotAllowed, SerializationError
 from daffi.failures import describe
 from daffi.formats import SerdeFormat, dumps, pack_result, unpack_arguments
 from daffi.loop import Loop, current
@@ -174,7 +174,7 @@ class Dispatcher:
         try:
             args, kwargs = unpack_arguments(format, job.payload())
         except Exception as error:
-            kind = "too_large" if isinstance(error, MessageTooLarge) else "serialization"
+            kind = "serde_not_allowed" if isinstance(error, SerdeNotAllowed) else "unreadable"
             job.fail(kind, "", f"{name}: {error}", "", None, None)
             return
         _job.set(job)

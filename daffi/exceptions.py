@@ -72,9 +72,10 @@ class TransmissionFailure(DaffiError, LookupError):
 class CallTimeout(DaffiError, TimeoutError):
     """No answer in time.
 
-    `call` is the function's name, `timeout` and `elapsed` are seconds, `receivers` the names
-    that had not answered; `partial` holds, for a cast, what did come: worker to result or
-    exception.
+    `call` is the function's name, `timeout` and `elapsed` are seconds. `receivers` are, for a
+    cast, those who had not answered; for any other call those who were named as its receiver,
+    none where the choice was the server's. `partial` holds, for a cast, what did come: worker
+    to result or exception.
     """
 
     def __init__(

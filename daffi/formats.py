@@ -66,8 +66,8 @@ def argument_packer(format: int, borrow: bool) -> Callable[[tuple[Any, ...], dic
 def pack_result(format: int, value: Any) -> Any:
     """The payload of an answer. Raises as `pack_arguments` does.
 
-    Large buffers are not copied: whoever made the value must leave them alone until they have
-    been sent.
+    Large buffers are not copied: a callback that keeps a `bytearray` or an array which it
+    returned must not write to it before the caller has its answer.
     """
     if format == SerdeFormat.PICKLE:
         if type(value) in _SCALARS:

@@ -85,7 +85,12 @@ class Node:
         return f"<{self.info}>"
 
     def members(self) -> list[Member]:
-        """Everybody on the network and what they offer, asked of the server now."""
+        """Everybody on the network and what they offer, asked of the server now.
+
+        That is every client, this one included, and a Service, which runs callbacks as they
+        do; not a Router, which offers nothing. `TimeoutError` when a client's server does not
+        answer in 10 s.
+        """
         self._birth.check()
         return node.members(self._engine.members())
 

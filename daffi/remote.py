@@ -8,14 +8,17 @@ thread may live here. Imports `formats` and `exceptions`.
 from __future__ import annotations
 
 import contextlib
+import logging
 import math
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from types import GeneratorType
 from typing import Any, NamedTuple, Protocol
 
-from daffi.exceptions import CallTimeout, SerializationError
+from daffi.exceptions import CallTimeout, SerializationError, TransmissionFailure
 from daffi.formats import SerdeFormat, argument_packer, unpack_result
+
+_log = logging.getLogger("daffi.remote")
 
 Remote = Callable[..., Any]
 Serde = SerdeFormat | str
@@ -241,7 +244,9 @@ class StreamFunction:
 
     Called with a generator or an iterable it sends that as one stream. Called chunk by chunk,
     all chunks are items of one stream to one worker, which ends when this object goes; when it
-    fails, that chunk raises and the next one begins another stream.
+    fails, that chunk raises and the next one begins another stream. Without acknowledgements,
+    that nobody is there to take it is a WARNING in the log, and no more is taken from the
+    iterable.
     """
 
     __slots__ = ("_acknowledged", "_format", "_lock", "_name", "_open", "_pack", "_receiver",
@@ -281,14 +286,15 @@ class StreamFunction:
             stream = self._open
             if stream is None:
                 stream = self._open = self._begin()
+        taken = False
         try:
-            self._send(stream, payload)
-        except BaseException:
-            with self._lock:
-                if self._open is stream:
-                    self._open = None
-            _abandon(stream)
-            raise
+            taken = self._send(stream, payload)
+        finally:
+            if not taken:
+                with self._lock:
+                    if self._open is stream:
+                        self._open = None
+                _abandon(stream)
 
     def _send_all(self, items: Iterable[Any]) -> None:
         iterator: Iterator[Any] = iter(items)
@@ -296,7 +302,8 @@ class StreamFunction:
             stream = self._begin()
             try:
                 for item in iterator:
-                    self._send(stream, self._pack((item,), {}))
+                    if not self._send(stream, self._pack((item,), {})):
+                        break
             except BaseException:
                 _abandon(stream)
                 raise
@@ -319,14 +326,22 @@ class StreamFunction:
         )
         return stream
 
-    def _send(self, stream: Stream, payload: Any) -> None:
+    def _send(self, stream: Stream, payload: Any) -> bool:
+        """Whether there is somebody who takes it."""
         job = self._way.current(None)
-        if job is None:
-            pending = stream.send(payload, self._timeout)
-        else:
-            pending = self._way.inside(job, stream.send, payload, self._timeout)
-        if pending is not None:
-            self._way.settle(pending)
+        try:
+            if job is None:
+                pending = stream.send(payload, self._timeout)
+            else:
+                pending = self._way.inside(job, stream.send, payload, self._timeout)
+            if pending is not None:
+                self._way.settle(pending)
+        except TransmissionFailure as failure:
+            if self._acknowledged:
+                raise
+            _log.warning("a stream that nobody waits for failed: %s", failure)
+            return False
+        return True
 
 
 def _abandon(stream: Stream) -> None:

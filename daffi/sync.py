@@ -303,6 +303,7 @@ class ClientConnection:
     ) -> None:
         """Return when all of them are there; `TimeoutError` otherwise.
 
+        The server may be named too, a Router as well, though `members()` does not list it.
         `interval` is not used: the server tells.
         """
         if not names or not all(isinstance(name, str) for name in names):
@@ -314,7 +315,10 @@ class ClientConnection:
         self._engine.wait_for_function(name, check_timeout(timeout))
 
     def members(self) -> list[Member]:
-        """Everybody on the network and what they offer, asked of the server now."""
+        """Everybody on the network and what they offer, asked of the server now.
+
+        Every client, this one included, and a Service; not a Router, which offers nothing.
+        """
         return self._client.members()
 
     def close(self) -> None:

@@ -65,8 +65,12 @@ async def test_timeout_says_what_was_waited_for(world: World, site: Site, gate: 
     assert error.call == "hold"
     assert error.timeout == pytest.approx(0.2)
     assert error.elapsed is not None and 0.19 <= error.elapsed < 2
-    assert list(error.receivers) == [site.worker_name]
+    assert error.receivers == []  # the server chose, and the caller was not told whom
     assert "hold" in str(error) and "0.2" in str(error)
+    with pytest.raises(CallTimeout) as caught:
+        pinned = site.conn.rpc(timeout=0.2, receiver=site.worker_name)
+        await world.call(pinned.hold, gate.key)
+    assert caught.value.receivers == [site.worker_name]
 
 
 async def test_timeout_of_none_waits(world: World, site: Site, gate: Gate) -> None:

@@ -71,12 +71,16 @@ async def test_a_name_pins(world: World, site: Site) -> None:
 @pytest.mark.site(server={"balance": "least_pending"})
 async def test_least_pending(world: World, site: Site, gate: Gate) -> None:
     names = await three_workers(site)
-    for name in ("worker", "second"):
-        await world.call(site.conn.rpc_nowait(receiver=name).hold, gate.key)
+    running = [
+        world.begin(site.conn.rpc(timeout=20, receiver=name).hold, gate.key)
+        for name in ("worker", "second")
+    ]
     await world.until(lambda: gate.inside == 2)
     call = site.conn.rpc(timeout=10).thread_id
     assert {names[await world.call(call)] for _ in range(12)} == {"third"}
     gate.open()
+    for one in running:
+        await one.result()
 
 
 @pytest.mark.site(server={"balance": "least_pending"})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import time
 from functools import partial
@@ -12,7 +13,7 @@ from gates import Gate
 from sites import Site, over_router, over_tcp
 from worlds import World
 
-from daffi import callback
+from daffi import alias, callback
 
 Event = dict[str, str]
 
@@ -150,38 +151,52 @@ def members_narrow() -> str:
     return "narrow"
 
 
-async def test_wait_for_function(world: World, site: Site) -> None:
-    await world.call(site.conn.wait_for_function, "add", timeout=5)
-    with pytest.raises(TimeoutError, match="members_later"):
-        await world.call(site.conn.wait_for_function, "members_later", timeout=0.2)
-    waiting = world.begin(site.conn.wait_for_function, "members_later", timeout=20)
+_numbers = itertools.count(1)
 
-    def members_later() -> str:
+
+def unused_name(stem: str) -> str:
+    """A name that no test has registered: registration is for the whole process, and stays."""
+    return f"members_{stem}_{next(_numbers)}"
+
+
+async def test_wait_for_function(world: World, site: Site) -> None:
+    name = unused_name("later")
+    await world.call(site.conn.wait_for_function, "add", timeout=5)
+    with pytest.raises(TimeoutError, match=name):
+        await world.call(site.conn.wait_for_function, name, timeout=0.2)
+    waiting = world.begin(site.conn.wait_for_function, name, timeout=20)
+
+    @callback
+    @alias(name)
+    def later() -> str:
         return "announced"
 
-    callback(members_later)
     await waiting.result(within=5)
-    assert await world.call(site.conn.rpc(timeout=5).members_later) == "announced"
+    assert await world.call(getattr(site.conn.rpc(timeout=5), name)) == "announced"
 
 
 async def test_a_function_registered_later_is_announced_at_once(world: World, site: Site) -> None:
-    def members_new() -> int:
+    new, again = unused_name("new"), unused_name("again")
+
+    @callback
+    @alias(new)
+    def fresh() -> int:
         return 1
 
-    callback(members_new)
-    await world.call(site.conn.wait_for_function, "members_new", timeout=5)
-    assert await world.call(site.conn.rpc(timeout=5).members_new) == 1
+    await world.call(site.conn.wait_for_function, new, timeout=5)
+    assert await world.call(getattr(site.conn.rpc(timeout=5), new)) == 1
 
     def redefine() -> Any:
-        def members_again() -> str:
+        @alias(again)
+        def defined() -> str:
             return "again"
 
-        return members_again
+        return defined
 
     callback(redefine())
     callback(redefine())  # the same definition, run again
-    await world.call(site.conn.wait_for_function, "members_again", timeout=5)
-    assert await world.call(site.conn.rpc(timeout=5).members_again) == "again"
+    await world.call(site.conn.wait_for_function, again, timeout=5)
+    assert await world.call(getattr(site.conn.rpc(timeout=5), again)) == "again"
 
 
 @over_router

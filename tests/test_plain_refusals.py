@@ -17,6 +17,7 @@ import pytest
 from plain import RECORD, Codec, Color, Decode, Meters, both
 
 from daffi._native import decode_json, decode_msgpack, encode_json, encode_msgpack
+from daffi.exceptions import SerializationError
 
 
 def nested(depth: int) -> Any:
@@ -48,7 +49,7 @@ def nested(depth: int) -> Any:
     ids=lambda value: repr(value)[:24],
 )
 def test_a_refusal_names_the_place(codec: Codec, value: Any, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(SerializationError, match=message):
         codec[0](value)
 
 
@@ -68,7 +69,7 @@ def test_a_refusal_names_the_place(codec: Codec, value: Any, message: str) -> No
     ids=lambda value: repr(value)[:24],
 )
 def test_what_only_json_refuses(value: Any, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(SerializationError, match=message):
         encode_json(value)
 
 
@@ -77,13 +78,13 @@ def test_msgpack_refuses_keys_that_are_no_plain_values() -> None:
         def __hash__(self) -> int:  # type: ignore[override]
             return 1
 
-    with pytest.raises(ValueError, match="a dict cannot be a key"):
+    with pytest.raises(SerializationError, match="a dict cannot be a key"):
         encode_msgpack({(HashableDict(),): 1})
-    with pytest.raises(ValueError, match="frozenset cannot be written as MSGPACK"):
+    with pytest.raises(SerializationError, match="frozenset cannot be written as MSGPACK"):
         encode_msgpack({frozenset(): 1})
-    with pytest.raises(ValueError, match="cannot be a key"):
+    with pytest.raises(SerializationError, match="cannot be a key"):
         decode_msgpack(b"\x81\x80\x01")
-    with pytest.raises(ValueError, match="cannot be a key"):
+    with pytest.raises(SerializationError, match="cannot be a key"):
         decode_msgpack(b"\x81\x91\x80\x01")
 
 
@@ -105,7 +106,7 @@ def test_changing_while_written_is_an_error(codec: Codec) -> None:
     other: dict[str, Any] = {}
     other |= {"v": Vandal(lambda: [other.pop("w"), other.update(x=1)]), "w": 1}
     for value in (row, table):
-        with pytest.raises(ValueError, match="changed while it was written"):
+        with pytest.raises(SerializationError, match="changed while it was written"):
             codec[0](value)
     assert set(codec[1](codec[0](other))) == {"v", "x"}
 
@@ -121,13 +122,13 @@ def test_errors_of_items_are_the_cause(codec: Codec) -> None:
                 raise self.outcome
             return self.outcome
 
-    with pytest.raises(ValueError, match=r"at \[0\]: .*oops") as caught:
+    with pytest.raises(SerializationError, match=r"at \[0\]: .*oops") as caught:
         codec[0]([Broken(RuntimeError("oops"))])
     assert isinstance(caught.value.__cause__, RuntimeError)
     with pytest.raises(KeyboardInterrupt):
         codec[0]([Broken(KeyboardInterrupt())])
     for outcome in ([1], [(1, 2, 3)], [("a",)]):
-        with pytest.raises(ValueError, match="did not give pairs"):
+        with pytest.raises(SerializationError, match="did not give pairs"):
             codec[0](Broken(outcome))
 
 
@@ -139,10 +140,10 @@ def test_depth_is_limited_in_both_directions(codec: Codec) -> None:
     encode, decode = codec
     deepest = encode(nested(128))
     assert decode(deepest) == nested(128)
-    with pytest.raises(ValueError, match="more than 128 lists and dicts"):
+    with pytest.raises(SerializationError, match="more than 128 lists and dicts"):
         encode(nested(129))
     one_more = b"[" + deepest + b"]" if encode is encode_json else b"\x91" + deepest
-    with pytest.raises(ValueError, match="more than 128 lists and dicts"):
+    with pytest.raises(SerializationError, match="more than 128 lists and dicts"):
         decode(one_more)
 
 
@@ -153,7 +154,7 @@ def test_a_cycle_ends_as_too_deep(codec: Codec) -> None:
     table: dict[str, Any] = {}
     table["self"] = (table,)
     for value in (row, table):
-        with pytest.raises(ValueError, match=r"^at (\[('self'|0)\]){40}\.\.\.: more than 128"):
+        with pytest.raises(SerializationError, match=r"^at (\[('self'|0)\]){40}\.\.\.: more than 128"):
             codec[0](value)
 
 
@@ -169,7 +170,7 @@ def test_a_cycle_ends_as_too_deep(codec: Codec) -> None:
     ],
 )
 def test_hostile_depth_harms_nobody(decode: Decode, data: bytes) -> None:
-    with pytest.raises(ValueError, match=r"more than 128|cannot be a key"):
+    with pytest.raises(SerializationError, match=r"more than 128|cannot be a key"):
         decode(data * 1_000_000)
 
 
@@ -181,7 +182,7 @@ def test_every_prefix_is_refused(codec: Codec) -> None:
     encode, decode = codec
     data = encode(((RECORD, [RECORD] * 2), {"name": "x" * 300}))
     for cut in range(len(data)):
-        with pytest.raises(ValueError):
+        with pytest.raises(SerializationError):
             decode(data[:cut])
 
 
@@ -193,7 +194,7 @@ def test_anything_after_the_value_is_refused(codec: Codec) -> None:
         for rest in (b"\x00", b"1", b"\xff", b"\x91", b"]", encode(value)):
             if encode is encode_json and value == 1 and rest == b"1":
                 continue
-            with pytest.raises(ValueError):
+            with pytest.raises(SerializationError):
                 decode(encode(value) + rest)
     assert decode_json(b" 1 \n") == 1
 
@@ -210,7 +211,7 @@ def test_garbage_is_a_value_or_a_refusal(codec: Codec) -> None:
         for data in (bytes(bad), rng.randbytes(rng.randrange(40))):
             try:
                 decode(data)
-            except ValueError as error:
+            except SerializationError as error:
                 assert str(error)
 
 
@@ -225,7 +226,7 @@ def test_garbage_is_a_value_or_a_refusal(codec: Codec) -> None:
 def test_announced_lengths_allocate_nothing(data: bytes) -> None:
     tracemalloc.start()
     try:
-        with pytest.raises(ValueError, match="end too early"):
+        with pytest.raises(SerializationError, match="end too early"):
             decode_msgpack(data)
         assert tracemalloc.get_traced_memory()[1] < 1_000_000
     finally:
@@ -256,7 +257,7 @@ def test_announced_lengths_allocate_nothing(data: bytes) -> None:
     ],
 )
 def test_what_is_not_json(data: bytes, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(SerializationError, match=message):
         decode_json(data)
 
 
@@ -277,12 +278,12 @@ def test_wide_floats_and_digits_in_text_are_no_wide_integers() -> None:
     "header", [b"\xd4\x01", b"\xd8\x01", b"\xc7\x10\x01", b"\xc8\x00\x10\x01", b"\xd6\xff"]
 )
 def test_msgpack_extensions_are_refused(header: bytes) -> None:
-    with pytest.raises(ValueError, match=r"^at \[0\]: a MSGPACK extension type"):
+    with pytest.raises(SerializationError, match=r"^at \[0\]: a MSGPACK extension type"):
         decode_msgpack(b"\x91" + header + bytes(16))
 
 
 def test_the_byte_that_msgpack_never_uses() -> None:
-    with pytest.raises(ValueError, match=r"^at \[0\]: the byte 0xc1"):
+    with pytest.raises(SerializationError, match=r"^at \[0\]: the byte 0xc1"):
         decode_msgpack(b"\x91\xc1")
 
 
@@ -301,10 +302,10 @@ def test_bin_is_bytes_and_str_must_be_utf8_whatever_its_header(length: int, befo
         bin_marker, str_marker = {1: (0xC4, 0xD9), 2: (0xC5, 0xDA), 4: (0xC6, 0xDB)}[size]
         announced = struct.pack(form, length)
         assert decode_msgpack(lead + bytes([bin_marker]) + announced + content) == [before, content]
-        with pytest.raises(ValueError, match=r"^at \[1\]: a MSGPACK str that is not UTF-8"):
+        with pytest.raises(SerializationError, match=r"^at \[1\]: a MSGPACK str that is not UTF-8"):
             decode_msgpack(lead + bytes([str_marker]) + announced + content)
     if length < 32:
-        with pytest.raises(ValueError, match="not UTF-8"):
+        with pytest.raises(SerializationError, match="not UTF-8"):
             decode_msgpack(lead + bytes([0xA0 | length]) + content)
-    with pytest.raises(ValueError, match="not UTF-8"):
+    with pytest.raises(SerializationError, match="not UTF-8"):
         decode_msgpack(b"\x81\xa1\xff\x01")

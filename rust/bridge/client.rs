@@ -7,13 +7,13 @@ use pyo3::types::PyDict;
 
 use super::job::Job;
 use super::mailbox::{Mailbox, Post, Seat};
-use super::memory::Memory;
+use super::memory::{self, Loan, Memory};
 use super::outgoing::{Clock, Outgoing};
 use super::process::{self, Node};
 use super::stream::Stream;
-use super::wait::{ThreadWake, run, wait};
+use super::wait::{Look, ThreadWake, Waiting, Woken, park, run, wait};
 use super::{errors, payload};
-use crate::link::Address;
+use crate::node::Address;
 use crate::node::{self, Call, ClientOptions, Stats, Target};
 use crate::wire::{Failure, FailureKind, Flags, Function, Kind, Member, Question};
 
@@ -132,14 +132,18 @@ impl Client {
         let receivers = receivers.unwrap_or_default();
         let target = Target { receivers: receivers.clone(), cast };
         let chain = parent.map_or(0, Job::chain);
-        let call = self.pack(&function, format, payload, target, clock.deadline, chain)?;
+        let (call, loans) = self.pack(&function, format, payload, target, clock.deadline, chain)?;
+        memory::await_loans(&loans);
         let wake = ThreadWake::current();
         let pending = py.detach(|| self.node.start(call, Kind::Call, wake));
-        let pending = pending.map_err(|failure| self.raise(py, &failure, &function))?;
+        let pending = pending.map_err(|failure| {
+            loans.iter().for_each(|loan| loan.end(py));
+            self.raise(py, &failure, &function)
+        })?;
         let trusted = self.node.trusts_server();
         let outgoing =
-            Outgoing { pending, clock, function, cast, receivers, trusted, ended: false };
-        wait(py, Box::new(outgoing), Seat::take_place(chain))
+            Outgoing { pending, clock, function, cast, receivers, trusted, loans, ended: false };
+        wait(py, Waiting { what: Box::new(outgoing), seat: Seat::take_place(chain) })
     }
 
     #[pyo3(signature = (function, format, payload, *, receivers=None, cast=false, parent=None))]
@@ -156,7 +160,7 @@ impl Client {
     ) -> PyResult<()> {
         let target = Target { receivers: receivers.unwrap_or_default(), cast };
         let chain = parent.map_or(0, |parent| parent.get().chain());
-        let call = self.pack(function, format, payload, target, None, chain)?;
+        let (call, _) = self.pack(function, format, payload, target, None, chain)?;
         let mut interrupt = None;
         let posted = py.detach(|| {
             self.node.post(call, || {
@@ -188,7 +192,7 @@ impl Client {
         Clock::new(timeout, None)?;
         let target = Target { receivers: receiver.into_iter().collect(), cast: false };
         let nothing = py.None();
-        let mut call = self.pack(&function, 0, nothing.bind(py), target, deadline, chain)?;
+        let (mut call, _) = self.pack(&function, 0, nothing.bind(py), target, deadline, chain)?;
         call.format = crate::wire::Format::try_from(format)
             .map_err(|error| pyo3::exceptions::PyValueError::new_err(error.to_string()))?;
         if !acknowledged {
@@ -244,7 +248,7 @@ impl Client {
     fn members(&self, py: Python<'_>) -> PyResult<Vec<(String, Vec<PyFunction>)>> {
         let clock = Clock::new(Some(10.0), None)?;
         let Some(answer) = self.ask(py, &Question::Members, clock)? else {
-            return Err(clock.expired(py, "members()", crate::hub::Lost::Sent, None));
+            return Err(clock.expired(py, "members()", crate::node::Lost::Sent, None));
         };
         let list = Member::decode_list(&answer.frame.body);
         Ok(members(
@@ -296,10 +300,10 @@ impl Client {
         target: Target,
         deadline: Option<Instant>,
         chain: u64,
-    ) -> PyResult<Call> {
+    ) -> PyResult<(Call, Vec<Arc<Loan>>)> {
         self.check(payload.py())?;
         let packed = payload::pack(&self.memory, format, payload)?;
-        Ok(Call {
+        let call = Call {
             function: function.to_owned(),
             target,
             format: packed.format,
@@ -309,7 +313,8 @@ impl Client {
             fields: packed.fields,
             body: packed.body,
             rest: packed.rest,
-        })
+        };
+        Ok((call, packed.loans))
     }
 
     /// A connection belongs to the process that made it.
@@ -339,26 +344,14 @@ impl Client {
             let wake = ThreadWake::current();
             let pending = py.detach(|| self.node.ask(question, wake));
             let pending = pending.map_err(|failure| self.raise(py, &failure, "a question"))?;
-            let asked = py.detach(|| -> Result<bool, PyErr> {
-                loop {
-                    let slice = Instant::now() + super::wait::SLICE;
-                    while Instant::now() < slice {
-                        if pending.slot.is_ended() {
-                            return Ok(true);
-                        }
-                        let until = clock.deadline.map_or(slice, |deadline| deadline.min(slice));
-                        std::thread::park_timeout(until.saturating_duration_since(Instant::now()));
-                        if clock.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
-                            return Ok(pending.slot.is_ended() || pending.cancel().is_none());
-                        }
-                    }
-                    if let Err(error) = Python::attach(|py| py.check_signals()) {
-                        pending.cancel();
-                        return Err(error);
-                    }
-                }
+            let look = || match pending.slot.is_ended() {
+                true => Look::Ready,
+                false => Look::Wait(clock.deadline),
+            };
+            let woken = park(py, look, None).inspect_err(|_| {
+                pending.cancel();
             })?;
-            if !asked {
+            if matches!(woken, Woken::Late) && pending.cancel().is_some() {
                 return Ok(None);
             }
             match pending.slot.take() {

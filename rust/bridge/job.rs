@@ -9,7 +9,7 @@ use serde_bytes::ByteBuf;
 
 use super::mailbox::{Delivered, Seat};
 use super::memory::Memory;
-use super::wait::{SLICE, ThreadWake};
+use super::wait::{Look, ThreadWake, Woken, park};
 use super::{errors, formats, payload};
 use crate::node::{Incoming, Style, Wake};
 use crate::wire::{Failure, FailureKind, Format, Kind, Ran};
@@ -140,6 +140,7 @@ impl Job {
         Ok(())
     }
 
+    #[allow(clippy::too_many_arguments, reason = "a failure has that many facts")]
     fn fail(
         &self,
         py: Python<'_>,
@@ -150,18 +151,18 @@ impl Job {
         arguments: Option<&Bound<'_, PyTuple>>,
         pickled: Option<&Bound<'_, PyBytes>>,
     ) {
+        let ran = match kind {
+            "unreachable" | "serde_not_allowed" | "unreadable" => Ran::No,
+            _ => Ran::Yes,
+        };
         let kind = match kind {
             "raised" => FailureKind::Raised,
             "unreachable" => FailureKind::Unreachable,
-            "serialization" => FailureKind::Serialization,
+            "serialization" | "unreadable" => FailureKind::Serialization,
             "too_large" => FailureKind::TooLarge,
             "serde_not_allowed" => FailureKind::SerdeNotAllowed,
             "cancelled" => FailureKind::Cancelled,
             _ => FailureKind::Lost,
-        };
-        let ran = match kind {
-            FailureKind::Unreachable | FailureKind::SerdeNotAllowed => Ran::No,
-            _ => Ran::Yes,
         };
         // Arguments that are not plain stay here.
         let args = arguments.and_then(|args| formats::msgpack::encode(args.as_any()).ok());
@@ -210,42 +211,20 @@ impl Parking {
     fn wait(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         let job = self.job.get();
         let seat = Seat::take_place(job.chain());
-        loop {
-            let found = py.detach(|| {
-                let until = Instant::now() + SLICE;
-                loop {
-                    if self.flag.woken.load(Ordering::Acquire) {
-                        return Some(Found::Woken);
-                    }
-                    if job.is_cancelled() && !self.told.swap(true, Ordering::AcqRel) {
-                        return Some(Found::Cancelled);
-                    }
-                    if let Some(call) = seat.as_ref().and_then(Seat::take) {
-                        return Some(Found::Call(call));
-                    }
-                    let now = Instant::now();
-                    if until <= now {
-                        return None;
-                    }
-                    std::thread::park_timeout(until - now);
-                }
-            });
-            match found {
-                Some(Found::Woken) => return truth(py, true),
-                Some(Found::Cancelled) => return truth(py, false),
-                Some(Found::Call(call)) => return Ok(Py::new(py, Job::new(call))?.into_any()),
-                None => py.check_signals()?,
+        let mut woken = false;
+        let look = || {
+            woken = self.flag.woken.load(Ordering::Acquire);
+            match woken || (job.is_cancelled() && !self.told.load(Ordering::Acquire)) {
+                true => Look::Ready,
+                false => Look::Wait(None),
+            }
+        };
+        match park(py, look, seat.as_ref())? {
+            Woken::Call(call) => Ok(Py::new(py, Job::new(*call))?.into_any()),
+            Woken::Ready | Woken::Late => {
+                self.told.store(true, Ordering::Release);
+                Ok(woken.into_pyobject(py)?.to_owned().into_any().unbind())
             }
         }
     }
-}
-
-enum Found {
-    Woken,
-    Cancelled,
-    Call(Delivered),
-}
-
-fn truth(py: Python<'_>, value: bool) -> PyResult<Py<PyAny>> {
-    Ok(value.into_pyobject(py)?.to_owned().into_any().unbind())
 }

@@ -207,37 +207,83 @@ impl Landing for Landed {
     }
 }
 
-/// A buffer lent for sending. Its owner can't resize it meanwhile.
-struct Lent {
+/// A buffer that is lent for sending. Its owner can't resize it meanwhile, so whoever waits for the
+/// call gives it back before the owner goes on; otherwise the thread of [`Memory`] does.
+pub(super) struct Loan(Mutex<Terms>);
+
+struct Terms {
     buffer: Option<PyBuffer<u8>>,
+    /// It has been written, or given up.
+    used: bool,
+    /// Somebody attached to Python will give it back.
+    awaited: bool,
+}
+
+impl Loan {
+    /// Whoever waited for the call is attached again, and goes on.
+    pub(super) fn end(&self, _py: Python<'_>) {
+        let mut terms = self.0.lock();
+        terms.awaited = false;
+        let buffer = if terms.used { terms.buffer.take() } else { None };
+        drop(terms);
+        drop(buffer);
+    }
+}
+
+/// The borrower's end of a loan.
+struct Lent {
+    loan: Arc<Loan>,
+    start: *const u8,
+    len: usize,
     memory: Arc<Memory>,
 }
 
+// SAFETY: the memory stays where it is until the loan ends; nobody writes to it through this.
+unsafe impl Send for Lent {}
+
 impl AsRef<[u8]> for Lent {
     fn as_ref(&self) -> &[u8] {
-        let Some(buffer) = &self.buffer else { return &[] };
         // SAFETY: contiguous, checked when it was lent; the export keeps it where it is.
-        unsafe { std::slice::from_raw_parts(buffer.buf_ptr().cast(), buffer.len_bytes()) }
+        unsafe { std::slice::from_raw_parts(self.start, self.len) }
     }
 }
 
 impl Drop for Lent {
     fn drop(&mut self) {
-        if let Some(buffer) = self.buffer.take() {
+        let mut terms = self.loan.0.lock();
+        terms.used = true;
+        let buffer = if terms.awaited { None } else { terms.buffer.take() };
+        drop(terms);
+        if let Some(buffer) = buffer {
             self.memory.order(Order::Release(buffer));
         }
     }
 }
 
-/// Lends an object's bytes for sending, without a copy.
-pub(super) fn lend(memory: &Arc<Memory>, object: &Bound<'_, PyAny>) -> PyResult<bytes::Bytes> {
+/// Lends an object's bytes for sending, without a copy. `bytes` need not be given back.
+pub(super) fn lend(
+    memory: &Arc<Memory>,
+    object: &Bound<'_, PyAny>,
+    loans: &mut Vec<Arc<Loan>>,
+) -> PyResult<bytes::Bytes> {
     if let Ok(bytes) = object.cast_exact::<PyBytes>() {
         let backed = pyo3::pybacked::PyBackedBytes::from(bytes.clone());
         return Ok(bytes::Bytes::from_owner(backed));
     }
     let buffer = contiguous(object)?;
+    let (start, len) = (buffer.buf_ptr().cast(), buffer.len_bytes());
+    let terms = Terms { buffer: Some(buffer), used: false, awaited: false };
+    let loan = Arc::new(Loan(Mutex::new(terms)));
+    loans.push(Arc::clone(&loan));
     let memory = Arc::clone(memory);
-    Ok(bytes::Bytes::from_owner(Lent { buffer: Some(buffer), memory }))
+    Ok(bytes::Bytes::from_owner(Lent { loan, start, len, memory }))
+}
+
+/// From now on somebody waits for these, and ends them.
+pub(super) fn await_loans(loans: &[Arc<Loan>]) {
+    for loan in loans {
+        loan.0.lock().awaited = true;
+    }
 }
 
 /// Copies an object's bytes.

@@ -1,13 +1,15 @@
 //! Calls of ours that are waited for.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
+use super::memory::Loan;
 use super::wait::Waitable;
 use super::{errors, payload};
-use crate::hub::Lost;
+use crate::node::Lost;
 use crate::node::{Message, Pending, STRANDED};
 use crate::wire::Failure;
 
@@ -94,6 +96,8 @@ pub(super) struct Outgoing {
     /// Those who were named.
     pub(super) receivers: Vec<String>,
     pub(super) trusted: bool,
+    /// Buffers that are lent to it.
+    pub(super) loans: Vec<Arc<Loan>>,
     /// Whether it has been taken out of the tables.
     pub(super) ended: bool,
 }
@@ -112,6 +116,7 @@ impl Waitable for Outgoing {
 
     fn finish(&mut self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         self.ended = true;
+        self.loans.drain(..).for_each(|loan| loan.end(py));
         match self.pending.slot.take() {
             Some(Ok(message)) => self.answer(py, message),
             Some(Err(failure)) => Err(self.raise(py, &failure)),
@@ -139,6 +144,7 @@ impl Waitable for Outgoing {
         } else {
             facts.set_item("receivers", &self.receivers)?;
         }
+        self.loans.drain(..).for_each(|loan| loan.end(py));
         Err(self.clock.expired(py, &self.function, lost, Some(facts)))
     }
 }
@@ -185,6 +191,9 @@ impl Drop for Outgoing {
         if !self.ended {
             // Whoever waited was interrupted.
             self.pending.cancel();
+        }
+        for loan in self.loans.drain(..) {
+            Python::attach(|py| loan.end(py));
         }
     }
 }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use pyo3::prelude::*;
 use pyo3::types::{PyByteArray, PyBytes, PyList, PyString};
 
-use super::memory::{self, Landed, Memory};
+use super::memory::{self, Landed, Loan, Memory};
 use super::{errors, formats};
 use crate::node::{Large, Message, Source};
 use crate::wire::{FieldsBuilder, Flags, Format, Frame, Kind, Segment, WHOLE};
@@ -18,12 +18,17 @@ pub(super) struct Packed {
     pub(super) fields: FieldsBuilder,
     pub(super) body: Bytes,
     pub(super) rest: Option<Source>,
+    /// Buffers that are lent.
+    pub(super) loans: Vec<Arc<Loan>>,
 }
+
+/// Bodies up to this size are copied: cheaper than lending them.
+const COPY: usize = 8 * 1024;
 
 impl Packed {
     /// As the payload of an answer or an item.
     pub(super) fn into_message(self, kind: Kind) -> Message {
-        let Self { format, flags, fields, body, rest } = self;
+        let Self { format, flags, fields, body, rest, loans: _ } = self;
         let frame = Frame { format, flags, fields: fields.build(), ..Frame::new(kind, 0) };
         Message { frame: frame.with_body(body), rest: rest.map(Large::Source) }
     }
@@ -34,7 +39,7 @@ impl Packed {
     }
 }
 
-/// Packs a payload. What fits into one frame is copied, anything larger is lent.
+/// Packs a payload. What is small is copied, anything else is lent.
 pub(super) fn pack(
     memory: &Arc<Memory>,
     format: u8,
@@ -49,6 +54,7 @@ pub(super) fn pack(
         fields: FieldsBuilder::new(),
         body: Bytes::new(),
         rest: None,
+        loans: Vec::new(),
     };
     match format {
         Format::Json | Format::MsgPack => {
@@ -71,10 +77,11 @@ pub(super) fn pack(
         }
         Format::Nothing => {}
         Format::Opaque | Format::Pickle => {
-            if memory::length(payload)? <= WHOLE {
+            if memory::length(payload)? <= COPY {
                 packed.body = memory::copy(payload)?;
             } else {
-                packed.rest = Some(Source::new([memory::lend(memory, payload)?]));
+                let lent = memory::lend(memory, payload, &mut packed.loans)?;
+                packed.hold(lent);
             }
         }
     }
@@ -95,7 +102,7 @@ impl Packed {
         let mut bytes = Vec::with_capacity(parts.len());
         for part in parts.iter() {
             let read_only = memory::is_read_only(&part)?;
-            let lent = memory::lend(memory, &part)?;
+            let lent = memory::lend(memory, &part, &mut self.loans)?;
             segments.push(Segment { len: lent.len() as u64, read_only });
             bytes.push(lent);
         }

@@ -10,7 +10,7 @@ use super::errors;
 use super::mailbox::{Mailbox, Post};
 use super::process::{self, Node};
 use super::wait::run;
-use crate::hub::Balance;
+use crate::node::Balance;
 use crate::node::{self, Executor, ServerOptions};
 
 /// A Router, or with a mailbox a Service.

@@ -7,9 +7,9 @@ use pyo3::prelude::*;
 use super::mailbox::Seat;
 use super::memory::Memory;
 use super::outgoing::Clock;
-use super::wait::{ThreadWake, Waitable, wait};
+use super::wait::{ThreadWake, Waitable, Waiting, wait};
 use super::{errors, payload};
-use crate::hub::Lost;
+use crate::node::Lost;
 use crate::node::{Message, Pace, Pending, Session};
 use crate::wire::{FieldsBuilder, Frame, Key, Kind};
 
@@ -76,7 +76,7 @@ impl Stream {
         }
         self.inner.pending.slot.wake_through(ThreadWake::current());
         let item = Item { inner: Arc::clone(&self.inner), clock, stage: Stage::Credit(message) };
-        wait(py, Box::new(item), Seat::take_place(self.chain))
+        wait(py, Waiting { what: Box::new(item), seat: Seat::take_place(self.chain) })
     }
 
     fn end(&self, py: Python<'_>) {

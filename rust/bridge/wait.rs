@@ -1,8 +1,11 @@
 //! The one way to wait.
 //!
 //! A waiting thread is parked without the GIL. It wakes for what it waits for, for a call of its
-//! own chain where it is one of a node's callback threads, and every 100 ms to hear signals.
+//! own chain where it is one of a node's callback threads, and every 100 ms to hear signals where
+//! it is the main thread: no other hears any, and thousands that wake to ask would leave the GIL
+//! to nobody else.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::thread::Thread;
 use std::time::{Duration, Instant};
@@ -11,12 +14,35 @@ use crate::sync::Mutex;
 use pyo3::prelude::*;
 
 use super::job::Job;
-use super::mailbox::Seat;
+use super::mailbox::{Delivered, Seat};
 use super::process;
 use crate::node::Wake;
 
 /// How long Python's signal handlers may be kept waiting.
 pub(super) const SLICE: Duration = Duration::from_millis(100);
+
+/// How long a thread that hears no signals sleeps before it looks again.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Whether Python runs its signal handlers on the calling thread.
+fn hears_signals(py: Python<'_>) -> bool {
+    thread_local! {
+        /// With the fork that it was found out in: the thread that forks is the child's main one.
+        static KNOWN: Cell<Option<(u32, bool)>> = const { Cell::new(None) };
+    }
+    let forks = crate::node::forks();
+    if let Some((_, hears)) = KNOWN.get().filter(|(known, _)| *known == forks) {
+        return hears;
+    }
+    let ask = || -> PyResult<bool> {
+        let threading = py.import("threading")?;
+        let main = threading.call_method0("main_thread")?.getattr("ident")?;
+        main.eq(threading.call_method0("get_ident")?)
+    };
+    let hears = ask().unwrap_or(true);
+    KNOWN.set(Some((forks, hears)));
+    hears
+}
 
 /// Wakes the thread that made it.
 pub(super) struct ThreadWake(Thread);
@@ -52,50 +78,79 @@ pub(super) trait Waitable: Send {
     fn expire(&mut self, py: Python<'_>) -> PyResult<Py<PyAny>>;
 }
 
-enum Woken {
-    Ready,
-    Job(super::mailbox::Delivered),
-    Late,
-    Slice,
+/// What a thread waits for, and where it is handed calls of its chain meanwhile.
+pub(super) struct Waiting {
+    pub(super) what: Box<dyn Waitable>,
+    pub(super) seat: Option<Seat>,
 }
 
-/// Waits. What comes back is what came of it, or a [`Pending`] with a call to run first.
-pub(super) fn wait(
+/// What a look at what is waited for says.
+pub(super) enum Look {
+    /// It is there.
+    Ready,
+    /// Not yet; no longer than until then.
+    Wait(Option<Instant>),
+}
+
+/// Why a parked thread goes on.
+pub(super) enum Woken {
+    /// What it waited for is there.
+    Ready,
+    /// Its time is over.
+    Late,
+    /// A call of its chain wants to run.
+    Call(Box<Delivered>),
+}
+
+/// Parks the thread until a look says so, or a call came to its seat. What a signal handler raises
+/// ends it.
+pub(super) fn park(
     py: Python<'_>,
-    mut what: Box<dyn Waitable>,
-    seat: Option<Seat>,
-) -> PyResult<Py<PyAny>> {
+    mut look: impl FnMut() -> Look + Send,
+    seat: Option<&Seat>,
+) -> PyResult<Woken> {
+    let hears = hears_signals(py);
     loop {
         let woken = py.detach(|| {
             let slice = Instant::now() + SLICE;
             loop {
-                if what.is_ready() {
-                    return Woken::Ready;
-                }
-                if let Some(job) = seat.as_ref().and_then(Seat::take) {
-                    return Woken::Job(job);
+                let Look::Wait(deadline) = look() else { return Some(Woken::Ready) };
+                if let Some(call) = seat.and_then(Seat::take) {
+                    return Some(Woken::Call(Box::new(call)));
                 }
                 let now = Instant::now();
-                let deadline = what.deadline();
                 if deadline.is_some_and(|deadline| deadline <= now) {
-                    return Woken::Late;
+                    return Some(Woken::Late);
                 }
-                if slice <= now {
-                    return Woken::Slice;
+                if hears && slice <= now {
+                    return None;
                 }
+                let slice = if hears { slice } else { now + LOOK };
                 let until = deadline.map_or(slice, |deadline| deadline.min(slice));
                 std::thread::park_timeout(until - now);
             }
         });
         match woken {
-            Woken::Ready => return what.finish(py),
-            Woken::Late => return what.expire(py),
-            Woken::Slice => py.check_signals()?,
-            Woken::Job(delivered) => {
-                let job = Py::new(py, Job::new(delivered))?;
-                let rest = Mutex::new(Some((what, seat)));
-                return Ok(Py::new(py, Pending { job, rest })?.into_any());
-            }
+            Some(woken) => return Ok(woken),
+            None => py.check_signals()?,
+        }
+    }
+}
+
+/// Waits. What comes back is what came of it, or a [`Pending`] with a call to run first.
+pub(super) fn wait(py: Python<'_>, mut waiting: Waiting) -> PyResult<Py<PyAny>> {
+    let Waiting { what, seat } = &mut waiting;
+    let look = || match what.is_ready() {
+        true => Look::Ready,
+        false => Look::Wait(what.deadline()),
+    };
+    match park(py, look, seat.as_ref())? {
+        Woken::Ready => what.finish(py),
+        Woken::Late => what.expire(py),
+        Woken::Call(call) => {
+            let job = Py::new(py, Job::new(*call))?;
+            let rest = Mutex::new(Some(waiting));
+            Ok(Py::new(py, Pending { job, rest })?.into_any())
         }
     }
 }
@@ -105,18 +160,18 @@ pub(super) fn wait(
 pub(super) struct Pending {
     #[pyo3(get)]
     job: Py<Job>,
-    rest: Mutex<Option<(Box<dyn Waitable>, Option<Seat>)>>,
+    rest: Mutex<Option<Waiting>>,
 }
 
 #[pymethods]
 impl Pending {
     fn wait(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         let rest = self.rest.lock().take();
-        let Some((what, seat)) = rest else {
+        let Some(waiting) = rest else {
             let text = "this was waited for already";
             return Err(pyo3::exceptions::PyRuntimeError::new_err(text));
         };
-        wait(py, what, seat)
+        wait(py, waiting)
     }
 }
 

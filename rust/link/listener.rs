@@ -117,7 +117,7 @@ fn bind_unix(path: &Path) -> io::Result<Listener> {
             return refuse("there is something on that path that is no socket; it was left alone");
         }
         Ok(_) => match UnixStream::connect(path) {
-            Ok(_) => return refuse("a live server listens there"),
+            Ok(_) => return refuse("the path is in use: a live server listens there"),
             Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
                 std::fs::remove_file(path)?;
             }

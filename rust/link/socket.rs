@@ -15,6 +15,14 @@ use super::{Address, Link, Trust};
 #[cfg(unix)]
 const UNIX_BUFFER: usize = 1024 * 1024;
 
+/// Whether the system reports what changes, as epoll and kqueue do.
+const EDGES: bool = cfg!(unix);
+/// A broken pipe is an error, never a signal, whatever the process does with signals.
+#[cfg(target_os = "linux")]
+const SEND_FLAGS: i32 = rustix::net::SendFlags::NOSIGNAL.bits() as i32;
+#[cfg(not(target_os = "linux"))]
+const SEND_FLAGS: i32 = 0;
+
 /// A plain socket.
 #[derive(Debug)]
 pub struct Socket {
@@ -54,12 +62,28 @@ impl Socket {
         }
     }
 
-    fn try_io<R>(&self, interest: Interest, run: impl FnOnce() -> io::Result<R>) -> io::Result<R> {
-        match &self.stream {
+    /// Runs a system call if the socket is ready for it. One that does less than `whole` found
+    /// the socket's end: it is not ready then, and need not be asked again to find that out.
+    fn try_io(
+        &self,
+        interest: Interest,
+        whole: usize,
+        run: impl FnOnce() -> io::Result<usize>,
+    ) -> io::Result<usize> {
+        let mut part = None;
+        let run = || match run()? {
+            count if EDGES && 0 < count && count < whole => {
+                part = Some(count);
+                Err(ErrorKind::WouldBlock.into())
+            }
+            count => Ok(count),
+        };
+        let result = match &self.stream {
             Stream::Tcp(stream) => stream.try_io(interest, run),
             #[cfg(unix)]
             Stream::Unix(stream) => stream.try_io(interest, run),
-        }
+        };
+        part.map_or(result, Ok)
     }
 }
 
@@ -69,7 +93,9 @@ impl Link for Socket {
         if failed != 0 {
             return Err(io::Error::from_raw_os_error(failed));
         }
-        let result = self.try_io(Interest::READABLE, || Ok(self.socket().recv_vectored(slices)?.0));
+        let room: usize = slices.iter().map(|slice| slice.len()).sum();
+        let result =
+            self.try_io(Interest::READABLE, room, || Ok(self.socket().recv_vectored(slices)?.0));
         if let Err(error) = &result
             && !matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted)
         {
@@ -82,7 +108,10 @@ impl Link for Socket {
         if slices.is_empty() {
             return Ok(0);
         }
-        self.try_io(Interest::WRITABLE, || self.socket().send_vectored(slices))
+        let len = slices.iter().map(|slice| slice.len()).sum();
+        self.try_io(Interest::WRITABLE, len, || {
+            self.socket().send_vectored_with_flags(slices, SEND_FLAGS)
+        })
     }
 
     fn poll_readable(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -1,1 +1,186 @@
+//! Plain sockets keep the rules of a link, and reading keeps them with links that do not.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::future::poll_fn;
+use std::io::{self, ErrorKind, IoSlice};
+use std::mem::MaybeUninit;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+
+use bytes::BytesMut;
+
+use super::{Address, Link, Listener, MaybeUninitSlice, Trust, connect, receive};
+
+/// A path that no other test uses.
+fn path() -> PathBuf {
+    static COUNT: AtomicUsize = AtomicUsize::new(0);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    std::env::temp_dir().join(format!("daffi-link-{}-{count}", std::process::id()))
+}
+
+async fn pair(address: Address) -> (Box<dyn Link>, Box<dyn Link>) {
+    let listener = Listener::bind(&address).await.unwrap();
+    let address = match (address, listener.port()) {
+        (Address::Tcp(host, _), Some(port)) => Address::Tcp(host, port),
+        (address, _) => address,
+    };
+    let (near, far) = tokio::join!(connect(&address), listener.accept());
+    (near.unwrap(), far.unwrap())
+}
+
+async fn pairs() -> Vec<(Box<dyn Link>, Box<dyn Link>)> {
+    let mut pairs = vec![pair(Address::Tcp("127.0.0.1".into(), 0)).await];
+    if cfg!(unix) {
+        pairs.push(pair(Address::Unix(path())).await);
+    }
+    pairs
+}
+
+async fn read(link: &dyn Link, room: usize) -> io::Result<Vec<u8>> {
+    loop {
+        poll_fn(|context| link.poll_readable(context)).await?;
+        let mut buffer = BytesMut::new();
+        match receive(link, &mut [], &mut buffer, room) {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            result => return result.map(|_| buffer.to_vec()),
+        }
+    }
+}
+
+async fn write(link: &dyn Link, bytes: &[u8]) {
+    poll_fn(|context| link.poll_writable(context)).await.unwrap();
+    assert_eq!(link.try_write(&[IoSlice::new(bytes)]).unwrap(), bytes.len());
+}
+
+#[tokio::test]
+async fn short_reads_and_writes_lose_nothing() {
+    for (near, far) in pairs().await {
+        for round in 0..100_u8 {
+            write(&*near, &[round; 10]).await;
+            assert_eq!(read(&*far, 7).await.unwrap(), [round; 7]);
+            assert_eq!(read(&*far, 7).await.unwrap(), [round; 3]);
+            write(&*far, &[round]).await;
+            assert_eq!(read(&*near, 7).await.unwrap(), [round]);
+        }
+    }
+}
+
+#[tokio::test]
+async fn one_direction_ends_and_the_other_goes_on() {
+    for (near, far) in pairs().await {
+        write(&*near, b"last").await;
+        near.try_finish().unwrap();
+        assert_eq!(read(&*far, 100).await.unwrap(), b"last");
+        assert_eq!(read(&*far, 100).await.unwrap(), b"");
+        assert_eq!(read(&*far, 100).await.unwrap(), b"", "the end stays the end");
+        write(&*far, b"still here").await;
+        assert_eq!(read(&*near, 100).await.unwrap(), b"still here");
+        assert!(near.try_write(&[IoSlice::new(b"more")]).is_err());
+        far.try_finish().unwrap();
+        assert_eq!(read(&*near, 100).await.unwrap(), b"");
+    }
+}
+
+#[tokio::test]
+async fn closing_wakes_whoever_reads() {
+    for (near, far) in pairs().await {
+        let reading = async { read(&*near, 1).await };
+        let closing = async { near.close() };
+        let (read, ()) = tokio::join!(reading, closing);
+        assert_eq!(read.unwrap(), b"");
+        near.close();
+        drop(far);
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_was_reset_stays_failed() {
+    let listener = Listener::bind(&Address::Tcp("127.0.0.1".into(), 0)).await.unwrap();
+    let to = ("127.0.0.1", listener.port().unwrap());
+    let (rude, link) = tokio::join!(tokio::net::TcpStream::connect(to), listener.accept());
+    let (rude, link) = (rude.unwrap(), link.unwrap());
+    socket2::SockRef::from(&rude).set_linger(Some(std::time::Duration::ZERO)).unwrap();
+    drop(rude);
+    for _ in 0..3 {
+        assert_eq!(read(&*link, 10).await.unwrap_err().kind(), ErrorKind::ConnectionReset);
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_held_back() {
+    for (near, _far) in pairs().await {
+        assert_eq!(near.try_write(&[]).unwrap(), 0);
+    }
+}
+
+#[tokio::test]
+async fn who_is_near_is_trusted_unless_somebody_says_otherwise() {
+    for (near, far) in pairs().await {
+        assert_eq!((near.trust(), far.trust()), (Trust::Near, Trust::Near));
+    }
+    let said = |trust: Trust| [None, Some(true), Some(false)].map(|said| trust.holds(said));
+    assert_eq!(said(Trust::Near), [true, true, false]);
+    assert_eq!(said(Trust::Far), [false, true, false]);
+    assert_eq!(said(Trust::Never), [false, false, false]);
+}
+
+/// Says that it read so many bytes, and notes how much room it was given.
+#[derive(Debug)]
+struct Boaster(usize, AtomicUsize);
+
+impl Link for Boaster {
+    fn try_read(&self, slices: &mut [MaybeUninitSlice<'_>]) -> io::Result<usize> {
+        let room = slices.iter().map(|slice| slice.len()).sum();
+        self.1.store(room, Ordering::Relaxed);
+        for slice in slices {
+            slice.fill(MaybeUninit::new(b'x'));
+        }
+        Ok(self.0)
+    }
+
+    fn try_write(&self, _: &[IoSlice<'_>]) -> io::Result<usize> {
+        Ok(0)
+    }
+
+    fn poll_readable(&self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_writable(&self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn try_finish(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn close(&self) {}
+
+    fn trust(&self) -> Trust {
+        Trust::Never
+    }
+
+    fn peer(&self) -> String {
+        "a boaster".into()
+    }
+}
+
+#[test]
+fn a_read_gets_the_room_it_was_given_and_no_more() {
+    for (direct, room) in [(0, 5), (3, 0), (3, 5)] {
+        let mut first = vec![MaybeUninit::new(0); direct];
+        let mut buffer = BytesMut::with_capacity(1000);
+        buffer.extend_from_slice(b"old");
+        let honest = Boaster(direct + room, AtomicUsize::new(0));
+        let counts = receive(&honest, &mut first, &mut buffer, room).unwrap();
+        assert_eq!((counts, buffer.len()), ((direct, room), 3 + room));
+        assert_eq!(honest.1.load(Ordering::Relaxed), direct + room);
+        let boaster = Boaster(direct + room + 1, AtomicUsize::new(0));
+        let refused = receive(&boaster, &mut first, &mut buffer, room).unwrap_err();
+        assert_eq!((refused.kind(), buffer.len()), (ErrorKind::InvalidData, 3 + room));
+    }
+    let (link, mut buffer) = (Boaster(0, AtomicUsize::new(0)), BytesMut::with_capacity(1000));
+    let refused = receive(&link, &mut [], &mut buffer, 0).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::InvalidInput, "that would look like the end");
+}

@@ -53,13 +53,16 @@ impl Source {
         run
     }
 
-    /// Takes up to `most` bytes as runs, into `out`. Says how many.
-    pub fn take(&mut self, most: usize, out: &mut impl Extend<Bytes>) -> usize {
+    /// Takes up to `most` bytes in up to `runs` runs, into `out`. Says how many bytes.
+    pub fn take(&mut self, most: usize, runs: usize, out: &mut Vec<Bytes>) -> usize {
         let mut taken = 0;
-        while taken < most && self.left > 0 {
+        for _ in 0..runs {
+            if taken == most || self.left == 0 {
+                break;
+            }
             let run = self.take_run(most - taken);
             taken += run.len();
-            out.extend([run]);
+            out.push(run);
         }
         taken
     }

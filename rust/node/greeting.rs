@@ -4,6 +4,7 @@ use std::io::{ErrorKind, IoSlice};
 use bytes::Buf;
 
 use super::gone;
+use super::session::part_early;
 use crate::link::{Link, receive};
 use crate::wire::{
     Decoder, Failure, FailureKind, Frame, Hello, Kind, MAX_GREETING, PREAMBLE, PREAMBLE_LEN, Ran,
@@ -52,6 +53,7 @@ pub(super) async fn greet_client(link: &dyn Link) -> Result<Option<(Hello, Decod
     let spoken = preamble(link, &mut decoder, refuse).await;
     if let Some(refusal) = refusal {
         write_all(link, refusal).await.map_err(lost)?;
+        part_early(link).await;
         return Ok(None);
     }
     if let Err(failure) = spoken {
@@ -70,11 +72,13 @@ pub(super) async fn greet_client(link: &dyn Link) -> Result<Option<(Hello, Decod
     }
 }
 
-/// Tells a client why it is not welcome.
+/// Tells a client why it is not welcome, and waits until it has heard it, for a while.
 async fn refuse_client(link: &dyn Link, failure: Failure) -> Failure {
     let goodbye = Frame::new(Kind::Goodbye, 0).with_body(failure.encode()).encode();
     // Whoever is refused may have left already.
-    let _ = write_all(link, &[&PREAMBLE[..], &goodbye].concat()).await;
+    if write_all(link, &[&PREAMBLE[..], &goodbye].concat()).await.is_ok() {
+        part_early(link).await;
+    }
     failure
 }
 
@@ -118,21 +122,24 @@ async fn read(link: &dyn Link, decoder: &mut Decoder) -> Result<(), Failure> {
             Ok((0, 0)) => return Err(lost(ErrorKind::UnexpectedEof.into())),
             Ok(_) => return Ok(()),
             Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(error) => return Err(lost(error)),
         }
     }
 }
 
-pub(super) async fn write_all(link: &dyn Link, mut bytes: &[u8]) -> std::io::Result<()> {
+async fn write_all(link: &dyn Link, mut bytes: &[u8]) -> std::io::Result<()> {
     loop {
         let slices = [IoSlice::new(bytes)];
         // Writing nothing lets a link go on with what it holds back.
         match link.try_write(if bytes.is_empty() { &[] } else { &slices }) {
             Ok(_) if bytes.is_empty() => return Ok(()),
+            Ok(0) => return Err(ErrorKind::WriteZero.into()),
             Ok(written) => bytes.advance(written),
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
                 poll_fn(|context| link.poll_writable(context)).await?;
             }
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
     }

@@ -1,15 +1,23 @@
+use std::io::ErrorKind;
+use std::mem::MaybeUninit;
+
+use bytes::{Buf, BytesMut};
 use hashbrown::HashMap;
 
 use super::{Landing, Large, Message};
 use crate::link::{Link, receive};
 use crate::wire::{
-    Credit, Decoder, Failure, FailureKind, Fields, FieldsBuilder, Flags, Frame, Key, Kind,
-    MAX_FRAME, Ran, Segment, TRANSFER_WINDOW, WireError,
+    Credit, Decoder, Failure, FailureKind, Fields, FieldsBuilder, Flags, Format, Frame, Key, Kind,
+    MAX_FRAME, Ran, Segment, TRANSFER_WINDOW, WHOLE, WireError,
 };
 
 /// The least and the most that one read takes into the common buffer, in bytes.
 const SMALL_READ: usize = 4 * 1024;
 const LARGE_READ: usize = 512 * 1024;
+/// Where a piece spans several segments, those of this size are read into directly, in bytes.
+const DIRECT: usize = 16 * 1024;
+/// Room for so many messages is kept while nothing comes.
+const MAX_IDLE_LIST: usize = 64;
 /// How many large messages one peer may have under way to us.
 const MAX_TRANSFERS: usize = 4096;
 
@@ -25,7 +33,9 @@ pub(super) struct Inbox {
     transfers: HashMap<u64, Arriving>,
     assemble: bool,
     max_message: u64,
+    /// How much the next read takes into the common buffer.
     read: usize,
+    list: Vec<Message>,
 }
 
 #[derive(Debug)]
@@ -62,36 +72,51 @@ impl Inbox {
     /// Goes on with what the greeting left in its decoder.
     pub(super) fn new(mut decoder: Decoder, assemble: bool, max_message: u64) -> Self {
         decoder.set_limit(MAX_FRAME);
-        let transfers = HashMap::new();
-        Self { decoder, direct: None, transfers, assemble, max_message, read: SMALL_READ }
+        Self {
+            decoder,
+            direct: None,
+            transfers: HashMap::new(),
+            assemble,
+            max_message,
+            read: SMALL_READ,
+            list: Vec::new(),
+        }
     }
 
     /// Reads once.
     pub(super) fn read(&mut self, link: &dyn Link) -> std::io::Result<Found> {
-        let nothing: &mut [_] = &mut [];
-        let first = match self.direct {
-            Some((id, missing)) => self.transfers.get_mut(&id).map_or(&mut [][..], |arriving| {
-                let offset = arriving.arrived;
-                let room = arriving.landing.as_mut().map(|landing| landing.room(offset));
-                let room = room.unwrap_or_default();
-                let most = room.len().min(missing);
-                room.get_mut(..most).unwrap_or_default()
-            }),
-            None => nothing,
-        };
-        let (missing, direct) = (self.direct.map_or(0, |(_, missing)| missing), first.len());
-        // While a piece does not fit into its segment, the buffer must not run ahead of it.
-        let room = if direct < missing { 0 } else { self.read };
-        let (direct, buffered) = match receive(link, first, self.decoder.buffer(), room) {
-            Ok((0, 0)) => return Ok(Found::End),
-            Ok(counts) => counts,
-            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
-                self.rest();
-                return Ok(Found::Nothing);
+        let buffer = self.decoder.buffer();
+        // A little less than a whole read is better than other memory.
+        let spare = buffer.capacity() - buffer.len();
+        let mut room = if spare < self.read / 2 { self.read } else { spare.min(self.read) };
+        let mut first: &mut [MaybeUninit<u8>] = &mut [];
+        if let Some((id, missing)) = self.direct
+            && buffer.is_empty()
+            && let Some(arriving) = self.transfers.get_mut(&id)
+            && let Some(landing) = &mut arriving.landing
+        {
+            let place = landing.room(arriving.arrived);
+            let most = place.len().min(missing);
+            // Where a piece does not fit into its segment, the buffer must not run ahead of it;
+            // where the segment is small, `copy` deals the piece out.
+            if most == missing || most >= DIRECT {
+                first = place.get_mut(..most).unwrap_or_default();
+                room = if most < missing { 0 } else { room };
             }
-            Err(error) => return Err(error),
+        }
+        let (direct, buffered) = loop {
+            match receive(link, first, buffer, room) {
+                Ok((0, 0)) => return Ok(Found::End),
+                Ok(counts) => break counts,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    self.rest();
+                    return Ok(Found::Nothing);
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
         };
-        if buffered >= self.read {
+        if buffered >= room && room > 0 {
             self.read = (self.read * 4).min(LARGE_READ);
         }
         if direct > 0 {
@@ -100,12 +125,41 @@ impl Inbox {
         Ok(Found::Bytes(direct + buffered))
     }
 
-    /// Nothing came: gives the buffer back if it is empty.
+    /// Reads once, and forgets it: 0 is the end.
+    pub(super) fn discard(&mut self, link: &dyn Link) -> std::io::Result<usize> {
+        let buffer = self.decoder.buffer();
+        buffer.clear();
+        let (_, count) = receive(link, &mut [], buffer, SMALL_READ)?;
+        buffer.clear();
+        Ok(count)
+    }
+
+    /// Nothing came: gives back what only a burst needs.
     fn rest(&mut self) {
-        if self.decoder.is_empty() {
-            *self.decoder.buffer() = bytes::BytesMut::new();
+        if self.decoder.is_empty() && self.read > SMALL_READ {
+            *self.decoder.buffer() = BytesMut::new();
             self.read = SMALL_READ;
         }
+        if self.list.capacity() > MAX_IDLE_LIST {
+            self.list = Vec::new();
+        }
+    }
+
+    /// The end: nothing more will arrive.
+    pub(super) fn close(&mut self) {
+        self.transfers.clear();
+        *self.decoder.buffer() = BytesMut::new();
+    }
+
+    /// An empty list of messages, so that not every burst needs a new one.
+    pub(super) fn lend_list(&mut self) -> Vec<Message> {
+        std::mem::take(&mut self.list)
+    }
+
+    /// Takes that list back.
+    pub(super) fn return_list(&mut self, mut list: Vec<Message>) {
+        list.clear();
+        self.list = list;
     }
 
     fn arrived(&mut self, count: usize) {
@@ -124,7 +178,7 @@ impl Inbox {
     ) -> Result<(), WireError> {
         loop {
             if let Some((id, _)) = self.direct {
-                self.copy(id);
+                self.copy(id, messages, wishes);
                 if self.direct.is_some_and(|(_, missing)| missing > 0) {
                     return Ok(());
                 }
@@ -140,7 +194,8 @@ impl Inbox {
                     }
                     continue;
                 };
-                if arriving.arrived + head.body_len as u64 > arriving.granted {
+                let len = head.body_len as u64;
+                if len == 0 || arriving.arrived + len > arriving.granted {
                     return Err(WireError::Malformed("a piece that no credit allows"));
                 }
                 if !self.decoder.enter_body(&head) {
@@ -153,7 +208,9 @@ impl Inbox {
             if !self.assemble {
                 messages.push(frame.into());
             } else if frame.kind == Kind::Abort {
-                self.transfers.remove(&frame.id);
+                if let Some(arriving) = self.transfers.remove(&frame.id) {
+                    aborted(arriving.frame, messages, wishes);
+                }
             } else if frame.fields.get(Key::Transfer).is_some() {
                 self.begin(frame, messages, wishes)?;
             } else {
@@ -163,22 +220,26 @@ impl Inbox {
     }
 
     /// Moves what is already in the buffer to where it belongs.
-    fn copy(&mut self, id: u64) {
+    fn copy(&mut self, id: u64, messages: &mut Vec<Message>, wishes: &mut Vec<Wish>) {
         while let Some((_, missing)) = self.direct {
             let buffer = self.decoder.buffer();
+            let here = missing.min(buffer.len());
             let Some(arriving) = self.transfers.get_mut(&id) else {
-                // Aborted in the middle of a piece: the rest of the piece is skipped.
-                let skipped = missing.min(buffer.len());
-                let _ = buffer.split_to(skipped);
-                self.direct = Some((id, missing - skipped));
+                // Given up in the middle of a piece: the rest of the piece is skipped.
+                buffer.advance(here);
+                self.direct = Some((id, missing - here));
                 return;
             };
-            let offset = arriving.arrived;
-            let Some(landing) = &mut arriving.landing else { return };
-            let room = landing.room(offset);
-            let count = missing.min(buffer.len()).min(room.len());
-            if count == 0 {
+            if here == 0 {
                 return;
+            }
+            let offset = arriving.arrived;
+            let room = arriving.landing.as_mut().map(|landing| landing.room(offset));
+            let room = room.unwrap_or_default();
+            let count = here.min(room.len());
+            if count == 0 {
+                self.no_memory(id, messages, wishes);
+                continue;
             }
             write(room, &buffer.split_to(count));
             self.arrived(count);
@@ -195,10 +256,17 @@ impl Inbox {
         let id = frame.fields.number(Key::Transfer).unwrap_or_default();
         let total = frame.fields.number(Key::Total).unwrap_or_default();
         let first = frame.body.len() as u64;
+        if !matches!(frame.kind, Kind::Call | Kind::Answer | Kind::Item) {
+            return Err(WireError::Malformed("a large message of a kind that is never large"));
+        }
         let whole = vec![Segment { len: total, read_only: true }];
         let layout = frame.fields.layout().unwrap_or(whole);
         let sum = layout.iter().try_fold(0_u64, |sum, segment| sum.checked_add(segment.len));
-        if sum != Some(total) || first >= total || self.transfers.contains_key(&id) {
+        if sum != Some(total)
+            || first > WHOLE as u64
+            || first >= total
+            || self.transfers.contains_key(&id)
+        {
             return Err(WireError::Malformed("a large message whose lengths do not add up"));
         }
         if self.transfers.len() >= MAX_TRANSFERS {
@@ -206,20 +274,11 @@ impl Inbox {
         }
         let fields = without_travel(&frame.fields);
         if total > self.max_message {
-            wishes.push(Wish::Send(Credit::Offset { id, upto: Credit::UNWANTED }.frame()));
             let text = format!(
                 "a message of {total} bytes, more than the {} that this node accepts (max_message)",
                 self.max_message
             );
-            let ran = if frame.kind == Kind::Answer { Ran::Yes } else { Ran::No };
-            let body = Failure::new(FailureKind::TooLarge, ran, text).encode();
-            let failed = Frame { kind: Kind::Failure, fields, body, ..frame };
-            match frame.kind {
-                // To whoever waits for the answer here, or for the call there.
-                Kind::Answer => messages.push(failed.into()),
-                Kind::Call if frame.flags.has(Flags::ONEWAY) => {}
-                _ => wishes.push(Wish::Send(Frame { fields: Fields::default(), ..failed })),
-            }
+            refuse(id, Frame { fields, ..frame }, text, messages, wishes);
             return Ok(());
         }
         let frame = Frame { fields, ..frame };
@@ -230,27 +289,37 @@ impl Inbox {
     }
 
     /// The memory for a large message is there, or there is none.
-    pub(super) fn landed(&mut self, id: u64, landing: Option<Box<dyn Landing>>) -> Option<Frame> {
-        let arriving = self.transfers.get_mut(&id)?;
-        let Some(mut landing) = landing else {
-            let arriving = self.transfers.remove(&id)?;
-            log::warn!(target: "daffi.node", "no memory for a message of {} bytes", arriving.total);
-            return Some(Credit::Offset { id, upto: Credit::UNWANTED }.frame());
-        };
+    pub(super) fn landed(
+        &mut self,
+        id: u64,
+        landing: Option<Box<dyn Landing>>,
+        messages: &mut Vec<Message>,
+        wishes: &mut Vec<Wish>,
+    ) {
+        let Some(arriving) = self.transfers.get_mut(&id) else { return };
         let first = std::mem::take(&mut arriving.frame.body);
-        let mut copied = 0;
-        while copied < first.len() {
-            let room = landing.room(copied as u64);
-            let count = room.len().min(first.len() - copied);
-            if count == 0 {
-                break;
+        let Some(mut landing) = landing else { return self.no_memory(id, messages, wishes) };
+        let mut left: &[u8] = &first;
+        while !left.is_empty() {
+            let room = landing.room((first.len() - left.len()) as u64);
+            let (now, later) = left.split_at(room.len().min(left.len()));
+            if now.is_empty() {
+                return self.no_memory(id, messages, wishes);
             }
-            write(room, first.get(copied..copied + count).unwrap_or_default());
-            copied += count;
+            write(room, now);
+            left = later;
         }
         arriving.landing = Some(landing);
         arriving.granted = arriving.total.min(arriving.arrived + TRANSFER_WINDOW);
-        Some(Credit::Offset { id, upto: arriving.granted }.frame())
+        wishes.push(Wish::Send(Credit::Offset { id, upto: arriving.granted }.frame()));
+    }
+
+    /// There is no memory for the rest of a large message.
+    fn no_memory(&mut self, id: u64, messages: &mut Vec<Message>, wishes: &mut Vec<Wish>) {
+        let Some(Arriving { frame, total, .. }) = self.transfers.remove(&id) else { return };
+        let text = format!("there is no memory for a message of {total} bytes");
+        log::warn!(target: "daffi.node", "{text}");
+        refuse(id, frame, text, messages, wishes);
     }
 
     /// More of a large message has arrived.
@@ -277,13 +346,65 @@ impl Inbox {
     }
 }
 
+/// Takes no more of a large message, and tells who must know: its sender, and here whoever waits
+/// for it or has a part in its stream.
+fn refuse(
+    id: u64,
+    frame: Frame,
+    text: String,
+    messages: &mut Vec<Message>,
+    wishes: &mut Vec<Wish>,
+) {
+    wishes.push(Wish::Send(Credit::Offset { id, upto: Credit::UNWANTED }.frame()));
+    let ran = if frame.kind == Kind::Answer { Ran::Yes } else { Ran::No };
+    let failure = Failure::new(FailureKind::TooLarge, ran, text);
+    let failed = Frame::new(Kind::Failure, frame.id).with_body(failure.encode());
+    match frame.kind {
+        Kind::Answer => messages.push(failed_answer(frame, &failure)),
+        Kind::Item => {
+            messages.push(Frame::new(Kind::Cancel, frame.id).into());
+            wishes.push(Wish::Send(failed));
+        }
+        _ => {
+            wishes.push(Wish::Send(never_waits()));
+            if !frame.flags.has(Flags::ONEWAY) {
+                wishes.push(Wish::Send(failed));
+            }
+        }
+    }
+}
+
+/// The sender gave up a large message. Whoever gave up a call or an item does not wait for it.
+fn aborted(frame: Frame, messages: &mut Vec<Message>, wishes: &mut Vec<Wish>) {
+    match frame.kind {
+        Kind::Answer => {
+            let text = "its answer was cut off: the worker, or the way to it, is gone";
+            let failure = Failure::new(FailureKind::Disconnected, Ran::Yes, text);
+            messages.push(failed_answer(frame, &failure));
+        }
+        Kind::Call => wishes.push(Wish::Send(never_waits())),
+        _ => {}
+    }
+}
+
+/// What comes out of a call whose answer does not arrive.
+fn failed_answer(frame: Frame, failure: &Failure) -> Message {
+    let (format, body) = (Format::Nothing, failure.encode());
+    Frame { kind: Kind::Failure, format, body, ..frame }.into()
+}
+
+/// Gives back the credit of a large call that nobody but us has seen.
+fn never_waits() -> Frame {
+    Credit::Calls { calls: 1, bytes: WHOLE as u64 }.frame()
+}
+
 fn without_travel(fields: &Fields) -> Fields {
     let travel = |key: u8| key == Key::Transfer as u8 || key == Key::Total as u8;
     let kept = fields.iter().filter(|(key, _)| !travel(*key));
     kept.fold(FieldsBuilder::new(), |builder, (key, value)| builder.raw(key, value)).build()
 }
 
-fn write(room: &mut [std::mem::MaybeUninit<u8>], bytes: &[u8]) {
+fn write(room: &mut [MaybeUninit<u8>], bytes: &[u8]) {
     for (place, byte) in room.iter_mut().zip(bytes) {
         place.write(*byte);
     }

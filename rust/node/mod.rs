@@ -49,7 +49,8 @@ pub use worker::{Executor, Incoming, Style};
 use std::time::Duration;
 
 use crate::hub;
-use crate::link::Address;
+pub use crate::hub::{Balance, Lost};
+pub use crate::link::Address;
 use crate::wire::{Failure, FailureKind, Ran};
 
 /// A frame, with its body where that is too large for one.

@@ -1,38 +1,57 @@
 use std::collections::VecDeque;
+use std::io::{ErrorKind, IoSlice, Result};
 
 use bytes::Bytes;
 use hashbrown::HashMap;
 
 use super::{Large, Message, Source};
+use crate::link::{Link, MAX_SLICES};
 use crate::wire::{FieldsBuilder, Frame, HEADER_LEN, Key, Kind, PIECE, WHOLE};
 
 /// Bodies up to this size are copied behind their head: cheaper than one more run to write.
 const COPY: usize = 8 * 1024;
-/// How many bytes one batch may hold before pieces of large messages are added.
+/// How many bytes of frames are copied behind each other before a new run begins.
+const CHUNK: usize = 64 * 1024;
+/// Memory of a run up to this size is used again.
+const SPARE: usize = 4 * 1024;
+/// One batch takes no further frame once it holds so many bytes, or so many runs.
 const BATCH: usize = 1024 * 1024;
-/// How many runs one batch may hold; the system takes 1,024 at once.
-const RUNS: usize = 512;
+const RUNS: usize = MAX_SLICES / 2;
+/// How many runs one piece of a large message may have.
+const PIECE_RUNS: usize = MAX_SLICES / 4;
+/// Room for so many runs is kept while there is nothing to write.
+const MAX_IDLE_RUNS: usize = 64;
+/// Batches of so few runs are written without room for many.
+const FEW: usize = 8;
 
-/// What a connection still has to write. Control frames go first, then small messages in the
-/// order in which they came, then pieces of large messages, in turn.
+/// What a connection still has to write: control frames first, then small messages in the order
+/// in which they came, then pieces of large messages, in turn. Whatever is about another frame
+/// (a cancel, an abort) is a small message, so that it never comes before it.
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
+    /// Whole frames.
     control: Vec<u8>,
-    small: VecDeque<Bytes>,
-    /// The end of `small`, still open.
+    small: VecDeque<Run>,
+    /// The end of `small`, still open: whole frames.
     tail: Vec<u8>,
     transfers: HashMap<u64, Outgoing>,
     /// Transfers that may send a piece, in turn.
     ready: VecDeque<u64>,
     last_transfer: u64,
     /// Taken out to be written; empty again when it is.
-    pub(super) batch: VecDeque<Bytes>,
+    pub(super) batch: Batch,
     /// Somebody writes, or waits until the link takes more.
     pub(super) writing: bool,
     /// Whoever writes waits until the link takes more.
     pub(super) blocked: bool,
+    /// The link holds bytes back.
+    pub(super) held: bool,
     /// Nothing more will be written.
     pub(super) closed: bool,
+    /// Our goodbye is in here, and nothing may follow it.
+    pub(super) parting: bool,
+    /// Somebody waits until everything has been written.
+    pub(super) watched: bool,
     /// Bytes that wait, without the large messages' own.
     pub(super) queued: usize,
 }
@@ -40,10 +59,36 @@ pub(super) struct Outbox {
 #[derive(Debug)]
 struct Outgoing {
     source: Source,
-    /// The call or answer that it belongs to.
-    owner: (Kind, u64),
+    /// Whether it is an answer, and to which call; otherwise of which call it is.
+    owner: (bool, u64),
     granted: u64,
     listed: bool,
+}
+
+/// Bytes that lie next to each other.
+#[derive(Debug)]
+enum Run {
+    /// Whole frames, or the head of one whose body follows.
+    Own(Vec<u8>, bool),
+    /// A body, borrowed from wherever it is; its frame ends with it.
+    Lent(Bytes),
+}
+
+impl Run {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Own(bytes, _) => bytes,
+            Self::Lent(bytes) => bytes,
+        }
+    }
+
+    fn ends_frame(&self) -> bool {
+        matches!(self, Self::Own(_, true) | Self::Lent(_))
+    }
+}
+
+fn is_answer(kind: Kind) -> bool {
+    kind == Kind::Answer
 }
 
 impl Outbox {
@@ -55,17 +100,20 @@ impl Outbox {
             self.push_frame(frame);
             return None;
         };
+        let (total, body) = (source.total(), source.take_run(WHOLE));
+        let granted = body.len() as u64;
+        if granted == total {
+            self.push_frame(Frame { body, ..frame });
+            return None;
+        }
         self.last_transfer += 1;
         let id = self.last_transfer;
         let mut fields = FieldsBuilder::new();
         for (key, value) in frame.fields.iter() {
             fields = fields.raw(key, value);
         }
-        let total = source.total();
         let fields = fields.number(Key::Transfer, id).number(Key::Total, total).build();
-        let body = source.take_run(WHOLE);
-        let owner = (frame.kind, frame.id);
-        let granted = body.len() as u64;
+        let owner = (is_answer(frame.kind), frame.id);
         self.push_frame(Frame { fields, body, ..frame });
         self.transfers.insert(id, Outgoing { source, owner, granted, listed: false });
         Some(id)
@@ -77,25 +125,39 @@ impl Outbox {
         self.control.extend(bytes);
     }
 
+    /// Adds our last words. Large messages that are not over will not be.
+    pub(super) fn part(&mut self, goodbye: Frame) {
+        if !self.closed && !std::mem::replace(&mut self.parting, true) {
+            self.transfers.clear();
+            self.ready.clear();
+            self.push_frame(goodbye);
+        }
+    }
+
     fn push_frame(&mut self, frame: Frame) {
-        self.queued += frame.encoded_len();
-        let control = matches!(frame.kind, Kind::Ping | Kind::Credit | Kind::Cancel | Kind::Abort);
+        let len = frame.encoded_len();
+        self.queued += len;
+        let control = matches!(frame.kind, Kind::Ping | Kind::Credit);
         let tail = if control { &mut self.control } else { &mut self.tail };
         if tail.capacity() == 0 {
-            tail.reserve(frame.encoded_len().clamp(256, COPY));
+            std::mem::swap(tail, &mut self.batch.spare);
+            tail.reserve(len.clamp(256, SPARE));
         }
         frame.encode_head(tail);
         if control || frame.body.len() <= COPY {
             tail.extend_from_slice(&frame.body);
+            if !control && tail.len() >= CHUNK {
+                self.seal(true);
+            }
         } else {
-            self.seal();
-            self.small.push_back(frame.body);
+            self.seal(false);
+            self.small.push_back(Run::Lent(frame.body));
         }
     }
 
-    fn seal(&mut self) {
+    fn seal(&mut self, ends_frame: bool) {
         if !self.tail.is_empty() {
-            self.small.push_back(Bytes::from(std::mem::take(&mut self.tail)));
+            self.small.push_back(Run::Own(std::mem::take(&mut self.tail), ends_frame));
         }
     }
 
@@ -114,9 +176,10 @@ impl Outbox {
         self.transfers.remove(&id);
     }
 
-    /// Gives up what this call was still sending.
+    /// Gives up what this call, this stream or this answer was still sending.
     pub(super) fn abort(&mut self, kind: Kind, id: u64) {
-        let ended = self.transfers.extract_if(|_, outgoing| outgoing.owner == (kind, id));
+        let owner = (is_answer(kind), id);
+        let ended = self.transfers.extract_if(|_, outgoing| outgoing.owner == owner);
         let ended: Vec<u64> = ended.map(|(transfer, _)| transfer).collect();
         for transfer in ended {
             self.push_frame(Frame::new(Kind::Abort, transfer));
@@ -133,58 +196,151 @@ impl Outbox {
         self.transfers.len()
     }
 
-    /// Whether everything has been handed to the link.
+    /// Whether the link has everything, and holds nothing back.
     pub(super) fn is_empty(&self) -> bool {
         self.batch.is_empty()
             && self.control.is_empty()
             && self.small.is_empty()
             && self.tail.is_empty()
             && self.transfers.is_empty()
+            && !self.held
     }
 
-    /// Moves what is to be written next into `batch`; false when there is nothing.
-    pub(super) fn fill(&mut self) -> bool {
+    /// Whether there is something to write now, which is then in `batch`, or held back.
+    pub(super) fn has_more(&mut self) -> bool {
+        !self.batch.is_empty() || self.fill() || self.held
+    }
+
+    /// Moves what is to be written next into `batch`: whole frames; false when there are none.
+    fn fill(&mut self) -> bool {
+        let runs = &mut self.batch.runs;
         if !self.control.is_empty() {
-            self.batch.push_back(Bytes::from(std::mem::take(&mut self.control)));
+            runs.push_back(Run::Own(std::mem::take(&mut self.control), true));
         }
-        self.seal();
-        let (mut bytes, mut runs) = (0, 0);
-        while bytes < BATCH && runs < RUNS {
+        if self.small.is_empty() && !self.tail.is_empty() {
+            // The usual case, and the same as what follows.
+            runs.push_back(Run::Own(std::mem::take(&mut self.tail), true));
+        }
+        self.seal(true);
+        let runs = &mut self.batch.runs;
+        let (mut bytes, mut ended) = (0, true);
+        while !ended || bytes < BATCH && runs.len() < RUNS {
             let Some(run) = self.small.pop_front() else { break };
-            bytes += run.len();
-            runs += 1;
-            self.batch.push_back(run);
+            bytes += run.bytes().len();
+            ended = run.ends_frame();
+            runs.push_back(run);
         }
-        while bytes < BATCH && runs < RUNS {
+        while bytes < BATCH && self.batch.runs.len() < RUNS {
             let Some(id) = self.ready.pop_front() else { break };
-            let Some(outgoing) = self.transfers.get_mut(&id) else { continue };
-            let source = &mut outgoing.source;
-            let may = outgoing.granted.min(source.total()).saturating_sub(source.offset());
-            let mut piece = Vec::new();
-            let len = source.take((may as usize).min(PIECE), &mut piece);
-            let more = source.offset() < outgoing.granted.min(source.total());
-            outgoing.listed = more;
-            if source.offset() == source.total() {
-                self.transfers.remove(&id);
-            } else if more {
-                self.ready.push_back(id);
-            }
-            if len == 0 {
-                continue;
-            }
-            let mut head = Vec::with_capacity(HEADER_LEN);
-            Frame::new(Kind::Piece, id).encode_head_for(len, &mut head);
-            bytes += len + head.len();
-            runs += 1 + piece.len();
-            self.queued += len + head.len();
-            self.batch.push_back(Bytes::from(head));
-            self.batch.extend(piece);
+            bytes += self.fill_piece(id);
         }
         !self.batch.is_empty()
     }
 
+    /// Adds the next piece of a large message to the batch; says how many bytes that are.
+    fn fill_piece(&mut self, id: u64) -> usize {
+        let Some(outgoing) = self.transfers.get_mut(&id) else { return 0 };
+        let source = &mut outgoing.source;
+        let upto = outgoing.granted.min(source.total());
+        let most = upto.saturating_sub(source.offset()).min(PIECE as u64) as usize;
+        let mut piece = Vec::new();
+        let len = source.take(most, PIECE_RUNS, &mut piece);
+        outgoing.listed = source.offset() < upto;
+        if source.offset() == source.total() {
+            self.transfers.remove(&id);
+        } else if outgoing.listed {
+            self.ready.push_back(id);
+        }
+        if len == 0 {
+            return 0;
+        }
+        let mut head = Vec::with_capacity(HEADER_LEN);
+        Frame::new(Kind::Piece, id).encode_head_for(len, &mut head);
+        let bytes = len + head.len();
+        self.queued += bytes;
+        self.batch.runs.push_back(Run::Own(head, false));
+        self.batch.runs.extend(piece.into_iter().map(Run::Lent));
+        bytes
+    }
+
+    /// Nothing is left for now: gives back what only a burst needs.
+    pub(super) fn rest(&mut self) {
+        for runs in [&mut self.small, &mut self.batch.runs] {
+            if runs.capacity() > MAX_IDLE_RUNS {
+                *runs = VecDeque::new();
+            }
+        }
+    }
+
     /// Forgets everything: nobody will read it.
     pub(super) fn close(&mut self) {
-        *self = Self { closed: true, ..Self::default() };
+        *self = Self { closed: true, watched: self.watched, ..Self::default() };
+    }
+}
+
+/// What is being written: whole frames, but for the beginning of the first where that has left.
+#[derive(Debug, Default)]
+pub(super) struct Batch {
+    runs: VecDeque<Run>,
+    /// How much of the first run has left.
+    begun: usize,
+    /// The memory of a run that has left, for another.
+    spare: Vec<u8>,
+}
+
+impl Batch {
+    pub(super) fn is_empty(&self) -> bool {
+        self.runs.is_empty()
+    }
+
+    /// Writes until all has left and nothing is held back, or the link takes no more. Says how
+    /// many bytes the link took.
+    pub(super) fn write(&mut self, link: &dyn Link) -> (usize, Result<()>) {
+        let mut written = 0;
+        loop {
+            let result = match self.runs.len() {
+                0 => link.try_write(&[]),
+                1..=FEW => self.write_once::<FEW>(link),
+                _ => self.write_once::<MAX_SLICES>(link),
+            };
+            match result {
+                Ok(_) if self.is_empty() => return (written, Ok(())),
+                Ok(0) => return (written, Err(ErrorKind::WriteZero.into())),
+                Ok(count) => {
+                    written += count;
+                    self.advance(count);
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return (written, Err(error)),
+            }
+        }
+    }
+
+    fn write_once<const MOST: usize>(&self, link: &dyn Link) -> Result<usize> {
+        let mut slices = [IoSlice::new(&[]); MOST];
+        let mut begun = self.begun;
+        for (slice, run) in slices.iter_mut().zip(&self.runs) {
+            *slice = IoSlice::new(run.bytes().get(begun..).unwrap_or_default());
+            begun = 0;
+        }
+        link.try_write(slices.get(..self.runs.len()).unwrap_or(&slices))
+    }
+
+    fn advance(&mut self, count: usize) {
+        self.begun += count;
+        while let Some(run) = self.runs.front() {
+            let len = run.bytes().len();
+            if self.begun < len {
+                return;
+            }
+            self.begun -= len;
+            if let Some(Run::Own(mut bytes, _)) = self.runs.pop_front()
+                && bytes.capacity() <= SPARE
+            {
+                bytes.clear();
+                self.spare = bytes;
+            }
+        }
+        self.begun = 0;
     }
 }

@@ -1,0 +1,116 @@
+//! The connection's task: readiness, heartbeats, peers that stand still.
+
+use std::future::{poll_fn, ready};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use tokio::time::MissedTickBehavior;
+
+use super::ending::Over;
+use super::{Pace, Session};
+use crate::node::{HEARTBEAT, NO_PROGRESS, SILENCE, gone};
+use crate::wire::{Failure, Frame, Kind};
+
+/// What the task saw when it last looked at the clock.
+struct Watch {
+    ticked: Instant,
+    /// When more than before had last been sent, and how much that was.
+    progress: (Instant, u64),
+}
+
+impl Session {
+    /// The task of the connection. Returns when it has ended.
+    pub(in crate::node) async fn drive(self: Arc<Self>) {
+        // Whoever finished it before it began has ended it.
+        if !self.driven.swap(true, Ordering::AcqRel) {
+            let over = self.work().await;
+            self.wind_up(over).await;
+        }
+    }
+
+    async fn work(self: &Arc<Self>) -> Over {
+        let mut tick = tokio::time::interval(HEARTBEAT / 2);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let now = Instant::now();
+        let mut watch = Watch { ticked: now, progress: (now, 0) };
+        if let Err(over) = self.hand_out_first() {
+            return over;
+        }
+        let kicked = self.kick.notified();
+        tokio::pin!(kicked);
+        let (mut more, mut blocked) = (true, false);
+        loop {
+            tokio::select! {
+                biased;
+                ready = poll_fn(|context| self.link.poll_readable(context)), if !more => {
+                    if let Err(error) = ready {
+                        return Over::Gone(gone(format!("reading from it failed: {error}")));
+                    }
+                    more = true;
+                }
+                ready = poll_fn(|context| self.link.poll_writable(context)), if blocked => {
+                    if let Err(error) = ready {
+                        return Over::Gone(gone(format!("writing to it failed: {error}")));
+                    }
+                    let outbox = self.outbox.lock();
+                    if outbox.blocked {
+                        self.write(outbox);
+                    }
+                    blocked = self.outbox.lock().blocked;
+                }
+                () = kicked.as_mut() => {
+                    kicked.set(self.kick.notified());
+                    if let Some(over) = self.is_to_end().await {
+                        return over;
+                    }
+                    self.flush(Pace::Now);
+                    blocked = self.outbox.lock().blocked;
+                }
+                _ = tick.tick() => {
+                    if let Some(failure) = self.check(&mut watch) {
+                        return Over::Gone(failure);
+                    }
+                }
+                () = ready(()), if more => {}
+            }
+            if more {
+                match self.pump() {
+                    Ok(again) => more = again,
+                    Err(over) => return over,
+                }
+                if more {
+                    tokio::task::yield_now().await;
+                }
+            }
+        }
+    }
+
+    /// Heartbeats, silence, and peers that do not read.
+    fn check(&self, watch: &mut Watch) -> Option<Failure> {
+        let (now, last) = (self.now(), watch.ticked);
+        watch.ticked = Instant::now();
+        // We were not running: that is not the peer's silence.
+        if watch.ticked.duration_since(last) > HEARTBEAT {
+            self.heard.store(now, Ordering::Relaxed);
+            watch.progress.0 = watch.ticked;
+        }
+        let since = |counter: &AtomicU64| {
+            Duration::from_millis(now.saturating_sub(counter.load(Ordering::Relaxed)))
+        };
+        if since(&self.heard) > SILENCE {
+            return Some(gone(format!("it was silent for {} s", SILENCE.as_secs())));
+        }
+        let sent = self.sent.load(Ordering::Relaxed);
+        let stuck = self.outbox.lock().blocked;
+        if !stuck || sent != watch.progress.1 {
+            watch.progress = (watch.ticked, sent);
+        } else if watch.ticked.duration_since(watch.progress.0) > NO_PROGRESS {
+            return Some(gone(format!("it read nothing for {} s", NO_PROGRESS.as_secs())));
+        }
+        if !stuck && since(&self.said) >= HEARTBEAT * 3 / 4 {
+            self.send(Frame::new(Kind::Ping, 0), Pace::Now);
+        }
+        None
+    }
+}

@@ -1,0 +1,168 @@
+//! Rule 2: who reads, and who gets what came.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
+
+use super::ending::{Ending, Over};
+use super::{Pace, Session};
+use crate::node::inbox::{Found, Inbox, Wish};
+use crate::node::{Landing, Message, gone};
+use crate::sync::MutexGuard;
+use crate::wire::{Credit, Failure, FailureKind, Kind, Ran, WireError};
+
+/// How many reads one turn of the task takes before others get theirs.
+const READS: usize = 32;
+
+impl Session {
+    /// Reads what is there and hands it out. True when there may be more.
+    pub(super) fn pump(self: &Arc<Self>) -> Result<bool, Over> {
+        for _ in 0..READS {
+            // Whoever has it reads until there is nothing.
+            let Some(mut inbox) = self.inbox.try_lock() else { return Ok(false) };
+            let found = inbox
+                .read(&*self.link)
+                .map_err(|error| Over::Gone(gone(format!("reading from it failed: {error}"))))?;
+            match found {
+                Found::End => return Err(Over::Gone(gone("it closed the connection"))),
+                Found::Nothing => {
+                    drop(inbox);
+                    self.push_on();
+                    return Ok(false);
+                }
+                Found::Bytes(count) => self.received.fetch_add(count as u64, Ordering::Relaxed),
+            };
+            self.heard.store(self.now(), Ordering::Relaxed);
+            self.hand_out(inbox)?;
+            self.push_on();
+        }
+        Ok(true)
+    }
+
+    /// Hands out what the greeting left behind.
+    pub(super) fn hand_out_first(self: &Arc<Self>) -> Result<(), Over> {
+        self.hand_out(self.inbox.lock())
+    }
+
+    fn hand_out(self: &Arc<Self>, mut inbox: MutexGuard<'_, Inbox>) -> Result<(), Over> {
+        let (mut messages, mut wishes) = (inbox.lend_list(), Vec::new());
+        let cut = inbox.cut(&mut messages, &mut wishes);
+        let own = self.take_own(&mut messages);
+        let taken = match messages.is_empty() {
+            true => Ok(()),
+            false => self.role.burst(self, &mut messages),
+        };
+        inbox.return_list(messages);
+        drop(inbox);
+        self.fulfil(wishes);
+        taken.map_err(Over::from_role)?;
+        if let Some(goodbye) = own.map_err(broken)? {
+            return Err(Over::Said(goodbye));
+        }
+        cut.map_err(broken)
+    }
+
+    fn fulfil(&self, wishes: Vec<Wish>) {
+        if wishes.is_empty() {
+            return;
+        }
+        for wish in wishes {
+            match wish {
+                Wish::Send(frame) => {
+                    self.put(frame);
+                }
+                Wish::Reserve(id, segments) => {
+                    let reserved = Reserved { session: self.me.clone(), id, open: true };
+                    self.landings.reserve(segments, Box::new(|landing| reserved.fill(landing)));
+                }
+            }
+        }
+        self.flush(Pace::Now);
+    }
+
+    /// The memory for a large message is there, or there is none.
+    fn landed(self: &Arc<Self>, id: u64, landing: Option<Box<dyn Landing>>) {
+        let mut inbox = self.inbox.lock();
+        let (mut messages, mut wishes) = (Vec::new(), Vec::new());
+        inbox.landed(id, landing, &mut messages, &mut wishes);
+        let taken = match messages.is_empty() {
+            true => Ok(()),
+            false => self.role.burst(self, &mut messages),
+        };
+        drop(inbox);
+        self.fulfil(wishes);
+        if let Err(failure) = taken {
+            self.end(Ending::from_role(failure));
+        }
+    }
+
+    /// Takes out what is about this connection alone; what comes back is the peer's goodbye.
+    fn take_own(&self, messages: &mut Vec<Message>) -> Result<Option<Failure>, WireError> {
+        let (mut goodbye, mut result) = (None, Ok(()));
+        messages.retain(|message| {
+            let frame = &message.frame;
+            match frame.kind {
+                Kind::Ping => false,
+                Kind::Goodbye => {
+                    let said = Failure::decode(&frame.body);
+                    goodbye = Some(said.unwrap_or_else(|_| gone("it left")));
+                    false
+                }
+                Kind::Credit => match Credit::read(frame) {
+                    Ok(Credit::Offset { id, upto }) => !self.granted(id, upto),
+                    Ok(_) => true,
+                    Err(error) => {
+                        result = Err(error);
+                        false
+                    }
+                },
+                _ => true,
+            }
+        });
+        result.map(|()| goodbye)
+    }
+
+    /// Goes on with a large message of ours; false when it only passes through here.
+    fn granted(&self, id: u64, upto: u64) -> bool {
+        let mut outbox = self.outbox.lock();
+        if !outbox.is_sending(id) {
+            return false;
+        }
+        if upto == Credit::UNWANTED {
+            outbox.unwanted(id);
+        } else {
+            outbox.grant(id, upto);
+        }
+        drop(outbox);
+        self.room.notify_all();
+        self.kick.notify_one();
+        true
+    }
+}
+
+/// Memory that was asked for. Dropped without an answer, there is none.
+struct Reserved {
+    session: Weak<Session>,
+    id: u64,
+    open: bool,
+}
+
+impl Reserved {
+    fn fill(mut self, landing: Option<Box<dyn Landing>>) {
+        self.open = false;
+        if let Some(session) = self.session.upgrade() {
+            session.landed(self.id, landing);
+        }
+    }
+}
+
+impl Drop for Reserved {
+    fn drop(&mut self) {
+        if let (true, Some(session)) = (self.open, self.session.upgrade()) {
+            session.landed(self.id, None);
+        }
+    }
+}
+
+fn broken(error: WireError) -> Over {
+    Over::Farewell(Failure::new(FailureKind::Protocol, Ran::Maybe, error.to_string()))
+}

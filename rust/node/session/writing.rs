@@ -1,0 +1,125 @@
+//! Rule 1: who writes, and until when.
+
+use std::io::{Error, ErrorKind};
+use std::sync::atomic::Ordering;
+
+use super::ending::Ending;
+use super::{Pace, Session};
+use crate::node::gone;
+use crate::node::outbox::Outbox;
+use crate::sync::MutexGuard;
+
+impl Session {
+    /// Writes what is in the outbox, now or soon.
+    pub(in crate::node) fn flush(&self, pace: Pace) {
+        if pace == Pace::Soon {
+            self.kick.notify_one();
+            return;
+        }
+        if self.is_foreign() {
+            return;
+        }
+        let outbox = self.outbox.lock();
+        if !outbox.writing && !outbox.closed {
+            self.write(outbox);
+        }
+    }
+
+    /// The writer's loop. Called by whoever finds nobody writing, or by the task while `blocked`.
+    pub(super) fn write<'a>(&'a self, mut outbox: MutexGuard<'a, Outbox>) {
+        outbox.writing = true;
+        outbox.blocked = false;
+        while outbox.has_more() {
+            outbox.held = false;
+            let mut batch = std::mem::take(&mut outbox.batch);
+            drop(outbox);
+            let (written, result) = batch.write(&*self.link);
+            if written > 0 {
+                self.sent.fetch_add(written as u64, Ordering::Relaxed);
+                self.said.store(self.now(), Ordering::Relaxed);
+            }
+            outbox = self.outbox.lock();
+            if outbox.closed {
+                break;
+            }
+            outbox.batch = batch;
+            outbox.queued = outbox.queued.saturating_sub(written);
+            match result {
+                Ok(()) => self.room.notify_all(),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    outbox.held = true;
+                    outbox.blocked = true;
+                    self.kick.notify_one();
+                    self.tell(outbox);
+                    return;
+                }
+                Err(error) => {
+                    drop(outbox);
+                    self.broke(&error);
+                    return;
+                }
+            }
+        }
+        outbox.writing = false;
+        outbox.rest();
+        self.tell(outbox);
+    }
+
+    /// Tells everybody who waits for the outbox.
+    fn tell(&self, mut outbox: MutexGuard<'_, Outbox>) {
+        let watched = std::mem::take(&mut outbox.watched);
+        drop(outbox);
+        self.room.notify_all();
+        if watched {
+            self.idle.notify_waiters();
+        }
+    }
+
+    /// Lets the link go on with what it holds back, beside whoever writes.
+    pub(super) fn push_on(&self) {
+        match self.link.try_write(&[]) {
+            Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                let mut outbox = self.outbox.lock();
+                // A writer sees this before it ends, or is blocked already.
+                outbox.held = true;
+                if !outbox.writing && !outbox.closed {
+                    outbox.writing = true;
+                    outbox.blocked = true;
+                    self.kick.notify_one();
+                }
+            }
+            Err(error) => self.broke(&error),
+        }
+    }
+
+    /// Writing has failed. What the other side said before may still tell why.
+    fn broke(&self, error: &Error) {
+        self.end(Ending::Broken(gone(format!("writing to it failed: {error}"))));
+        let mut outbox = self.outbox.lock();
+        outbox.close();
+        self.tell(outbox);
+    }
+
+    /// Waits until everything has been handed to the link and nothing is held back.
+    pub(in crate::node) async fn written(&self) {
+        loop {
+            let idle = self.idle.notified();
+            tokio::pin!(idle);
+            idle.as_mut().enable();
+            {
+                let mut outbox = self.outbox.lock();
+                if outbox.closed || !outbox.writing && outbox.is_empty() {
+                    return;
+                }
+                outbox.watched = true;
+                // What waits for credit is not for us to write.
+                if !outbox.writing && outbox.has_more() {
+                    self.write(outbox);
+                }
+            }
+            idle.await;
+        }
+    }
+}

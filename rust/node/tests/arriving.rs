@@ -1,0 +1,213 @@
+//! Large messages that arrive, or do not.
+
+use std::mem::MaybeUninit;
+use std::sync::Arc;
+
+use super::{Bare, Heard, body, failure, large, pattern, tcp};
+use crate::node::outbox::Outbox;
+use crate::node::session::{Parts, Session};
+use crate::node::{Landing, Landings, Message, Pace};
+use crate::wire::{
+    Credit, Decoder, FailureKind, Flags, Format, Frame, Key, Kind, MAX_FRAME, Ran, Segment, WHOLE,
+};
+
+/// Has no memory, or less than was asked for, or forgets to say.
+#[derive(Debug, Clone, Copy)]
+enum Mean {
+    Nothing,
+    Less,
+    Forgets,
+}
+
+#[derive(Debug)]
+struct Short(Vec<MaybeUninit<u8>>);
+
+impl Landing for Short {
+    fn room(&mut self, offset: u64) -> &mut [MaybeUninit<u8>] {
+        self.0.get_mut(offset as usize..).unwrap_or_default()
+    }
+
+    fn into_any(self: Box<Self>) -> Box<dyn std::any::Any + Send> {
+        self
+    }
+}
+
+impl Landings for Mean {
+    fn reserve(&self, _: Vec<Segment>, ready: Box<dyn FnOnce(Option<Box<dyn Landing>>) + Send>) {
+        match self {
+            Self::Nothing => ready(None),
+            Self::Less => ready(Some(Box::new(Short(vec![MaybeUninit::new(0); WHOLE + 1000])))),
+            Self::Forgets => drop(ready),
+        }
+    }
+}
+
+/// A session over which large messages do not arrive, and the other end.
+async fn mean(landings: Mean, max_message: u64) -> (Heard, Bare) {
+    let (near, far) = tcp().await;
+    let (messages, heard) = tokio::sync::mpsc::unbounded_channel();
+    let (ended, end) = tokio::sync::mpsc::unbounded_channel();
+    let session = Session::new(Parts {
+        link: near,
+        decoder: Decoder::new(MAX_FRAME),
+        role: Box::new(super::Listening(messages, ended)),
+        landings: Arc::new(landings),
+        assemble: true,
+        max_message,
+    });
+    tokio::spawn(Arc::clone(&session).drive());
+    (Heard { session, messages: heard, ended: end }, Bare::new(far))
+}
+
+/// The frames of a message, pieces and all.
+fn frames(message: Message) -> Vec<Frame> {
+    let mut outbox = Outbox::default();
+    let transfer = outbox.push(message).unwrap();
+    outbox.grant(transfer, u64::MAX - 1);
+    super::leaving::write(&mut outbox).frames()
+}
+
+async fn say(bare: &Bare, frames: &[Frame]) {
+    for frame in frames {
+        bare.say(&frame.encode()).await;
+    }
+}
+
+fn unwanted(frame: &Frame) -> bool {
+    matches!(Credit::read(frame), Ok(Credit::Offset { upto: Credit::UNWANTED, .. }))
+}
+
+#[tokio::test]
+async fn many_small_buffers_arrive_where_they_belong() {
+    let (near, far) = tcp().await;
+    let (sender, mut receiver) = (Heard::on(near), Heard::on(far));
+    let lens: Vec<usize> = (0..900).map(|at| at * 7 % 300 + at / 899 * 100_000).collect();
+    sender.session.send(large(Kind::Call, 1, &lens), Pace::Now);
+    assert!(body(receiver.next().await) == pattern(lens.iter().sum()));
+}
+
+#[tokio::test]
+async fn what_there_is_no_memory_for_is_answered() {
+    for landings in [Mean::Nothing, Mean::Less, Mean::Forgets] {
+        refuses(landings, u64::MAX).await;
+    }
+}
+
+#[tokio::test]
+async fn what_is_too_large_is_answered() {
+    refuses(Mean::Nothing, WHOLE as u64).await;
+}
+
+async fn refuses(landings: Mean, max_message: u64) {
+    let (mut heard, mut bare) = mean(landings, max_message).await;
+    let grant = |frame: &Frame| frame.kind == Kind::Credit && !unwanted(frame);
+    let lens = [WHOLE, 100_000];
+
+    // A call: its sender hears of it, and gets its credit back.
+    let mut call = frames(large(Kind::Call, 1, &lens));
+    say(&bare, &call[..1]).await;
+    if matches!(landings, Mean::Less) {
+        assert!(grant(&bare.hear_more().await.unwrap()));
+        say(&bare, &call[1..]).await;
+    }
+    assert!(unwanted(&bare.hear_more().await.unwrap()));
+    let credit = Credit::read(&bare.hear_more().await.unwrap()).unwrap();
+    assert_eq!(credit, Credit::Calls { calls: 1, bytes: WHOLE as u64 });
+    let refused: Message = bare.hear_more().await.unwrap().into();
+    assert_eq!((refused.frame.id, failure(&refused).kind), (1, FailureKind::TooLarge));
+    assert_eq!(failure(&refused).ran, Ran::No);
+
+    // One that nobody waits for: the credit comes back, and nothing else.
+    call[0].flags = Flags::ONEWAY;
+    say(&bare, &call[..1]).await;
+    if matches!(landings, Mean::Less) {
+        assert!(grant(&bare.hear_more().await.unwrap()));
+        say(&bare, &call[1..]).await;
+    }
+    assert!(unwanted(&bare.hear_more().await.unwrap()));
+    assert!(matches!(Credit::read(&bare.hear_more().await.unwrap()), Ok(Credit::Calls { .. })));
+
+    // An answer: whoever waits for it here hears of it.
+    let mut answer = frames(large(Kind::Answer, 7, &lens));
+    answer[0].flags = Flags::PART;
+    say(&bare, &answer[..1]).await;
+    if matches!(landings, Mean::Less) {
+        assert!(grant(&bare.hear_more().await.unwrap()));
+        say(&bare, &answer[1..]).await;
+    }
+    assert!(unwanted(&bare.hear_more().await.unwrap()));
+    let failed = heard.next().await;
+    assert_eq!((failure(&failed).kind, failure(&failed).ran), (FailureKind::TooLarge, Ran::Yes));
+    assert_eq!((failed.frame.id, failed.frame.flags), (7, Flags::PART));
+    assert_eq!(failed.frame.format, Format::Nothing, "no pickle is in it");
+    assert_eq!(failed.frame.fields.text(Key::Function), Some("f"));
+
+    // An item: the stream ends on both sides.
+    let item = frames(large(Kind::Item, 9, &lens));
+    say(&bare, &item[..1]).await;
+    if matches!(landings, Mean::Less) {
+        assert!(grant(&bare.hear_more().await.unwrap()));
+        say(&bare, &item[1..]).await;
+    }
+    assert!(unwanted(&bare.hear_more().await.unwrap()));
+    let refused: Message = bare.hear_more().await.unwrap().into();
+    assert_eq!((refused.frame.id, failure(&refused).kind), (9, FailureKind::TooLarge));
+    let cancel = heard.next().await.frame;
+    assert_eq!((cancel.kind, cancel.id), (Kind::Cancel, 9));
+
+    // And everything else goes on.
+    bare.say(&Frame::new(Kind::Call, 10).encode()).await;
+    assert_eq!(heard.next().await.frame.id, 10);
+    assert_eq!(heard.session.traffic().3, 0);
+}
+
+#[tokio::test]
+async fn an_answer_that_is_cut_off_fails_its_call() {
+    let (near, far) = tcp().await;
+    let (mut heard, mut bare) = (Heard::on(near), Bare::new(far));
+    let answer = frames(large(Kind::Answer, 7, &[WHOLE, 600_000]));
+    say(&bare, &answer[..1]).await;
+    assert!(!unwanted(&bare.hear_more().await.unwrap()));
+    say(&bare, &answer[1..2]).await;
+    bare.say(&Frame::new(Kind::Abort, 1).encode()).await;
+    let failed = heard.next().await;
+    assert_eq!(failed.frame.id, 7);
+    assert_eq!(failure(&failed).kind, FailureKind::Disconnected);
+    assert_eq!(failure(&failed).ran, Ran::Yes);
+    // A call that is cut off was given up by whoever made it: only its credit comes back.
+    let mut call = frames(large(Kind::Call, 8, &[WHOLE, 600_000]));
+    say(&bare, &call[..1]).await;
+    assert!(!unwanted(&bare.hear_more().await.unwrap()));
+    bare.say(&Frame::new(Kind::Abort, 1).encode()).await;
+    let credit = Credit::read(&bare.hear_more().await.unwrap()).unwrap();
+    assert_eq!(credit, Credit::Calls { calls: 1, bytes: WHOLE as u64 });
+    // What is left of it on its way is nobody's.
+    say(&bare, &call.split_off(1)).await;
+    bare.say(&Frame::new(Kind::Call, 10).encode()).await;
+    assert_eq!(heard.next().await.frame.id, 10);
+    assert_eq!(heard.session.traffic().3, 0);
+}
+
+#[tokio::test]
+async fn lengths_that_do_not_add_up_end_the_connection() {
+    let wrong = |change: fn(&mut Vec<Frame>)| {
+        let mut frames = frames(large(Kind::Call, 1, &[WHOLE, 600_000]));
+        change(&mut frames);
+        frames
+    };
+    let cases = [
+        wrong(|frames| frames[0].kind = Kind::Failure),
+        wrong(|frames| frames[0].body = pattern(WHOLE + 1).into()),
+        wrong(|frames| frames.insert(1, Frame::new(Kind::Piece, 1))),
+        wrong(|frames| frames.insert(1, Frame::new(Kind::Piece, 1).with_body(pattern(1_000_000)))),
+    ];
+    for frames in cases {
+        let (near, far) = tcp().await;
+        let (mut heard, mut bare) = (Heard::on(near), Bare::new(far));
+        say(&bare, &frames[..2]).await;
+        while bare.hear_more().await.is_some_and(|frame| frame.kind != Kind::Goodbye) {}
+        assert!(bare.hear().await.is_none());
+        drop(bare);
+        assert_eq!(heard.end().await.kind, FailureKind::Protocol);
+    }
+}
