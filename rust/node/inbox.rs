@@ -83,6 +83,12 @@ impl Inbox {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn dump(&mut self) -> String {
+        let t: Vec<_> = self.transfers.iter().map(|(id, o)| format!("{id}: arr {} tot {} granted {} landing {}", o.arrived, o.total, o.granted, o.landing.is_some())).collect();
+        format!("inbox direct {:?} buf {} {t:?}", self.direct, self.decoder.buffer().len())
+    }
+
     /// Reads once.
     pub(super) fn read(&mut self, link: &dyn Link) -> std::io::Result<Found> {
         let buffer = self.decoder.buffer();

@@ -142,7 +142,7 @@ impl Heard {
     }
 
     async fn next(&mut self) -> Message {
-        tokio::time::timeout(PATIENCE, self.messages.recv()).await.unwrap().unwrap()
+        match tokio::time::timeout(PATIENCE, self.messages.recv()).await { Ok(m) => m.unwrap(), Err(_) => panic!("{:?}", self.session.dump()) }
     }
 
     async fn end(&mut self) -> Failure {

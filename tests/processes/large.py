@@ -5,9 +5,9 @@ Prints `right SIZE` when what came back is what was sent, and `peak BYTES`.
 
 from __future__ import annotations
 
-import resource
 import sys
 
+from memory import peak
 from telling import say
 
 from daffi import Client
@@ -22,7 +22,7 @@ def main() -> None:
         back = conn.rpc(timeout=50, serde=serde).echo(data)
         if back == data:
             say("right", len(back))
-    say("peak", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+    say("peak", peak())
 
 
 if __name__ == "__main__":

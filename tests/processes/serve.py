@@ -10,11 +10,11 @@ prints `peak BYTES` and `left`. Offers everything in `offered` and `telling`.
 from __future__ import annotations
 
 import argparse
-import resource
 import sys
 from typing import Any
 
 import offered  # noqa: F401 - registers
+from memory import peak
 from telling import say
 
 from daffi import Client, Router, Service
@@ -51,7 +51,7 @@ def main() -> None:
     else:
         sys.stdin.read()
         node.stop()
-    say("peak", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+    say("peak", peak())
     say("left")
 
 

@@ -57,7 +57,7 @@ async fn large_messages_arrive_whole_both_ways_at_once() {
         let (far, far_faults) = Odd::around(far, manner);
         let mut sides = [Heard::on(near), Heard::on(far)];
         for side in &sides {
-            for (id, lens) in shapes.iter().enumerate() {
+            eprintln!("{manner:?}"); for (id, lens) in shapes.iter().enumerate() {
                 side.session.send(large(Kind::Call, id as u64, lens), Pace::Now);
             }
             side.session.send(call(99, 10), Pace::Now);
