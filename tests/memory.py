@@ -1,4 +1,4 @@
-"""How much memory a process took at its worst.
+"""How much memory this process takes, and took at its worst.
 
 Imports the standard library only.
 """
@@ -21,8 +21,17 @@ def peak() -> int:
     """
     unit = 1 if sys.platform == "darwin" else 1024
     found = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    return min(found, _status("VmHWM") or found)
+
+
+def resident() -> int:
+    """The resident size of this process now, in bytes; the peak where the system says no more."""
+    return _status("VmRSS") or peak()
+
+
+def _status(name: str) -> int:
     with contextlib.suppress(OSError):
-        high = re.search(r"VmHWM:\s*(\d+) kB", Path("/proc/self/status").read_text())
-        if high:
-            found = min(found, int(high[1]) * 1024)
-    return found
+        said = re.search(rf"^{name}:\s*(\d+) kB", Path("/proc/self/status").read_text(), re.M)
+        if said:
+            return int(said[1]) * 1024
+    return 0

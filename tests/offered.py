@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import ctypes
 import os
-import resource
 import signal
 import threading
 import time
@@ -100,9 +99,3 @@ def die(how: str = "kill") -> None:
 def length(value: Any) -> int:
     """How long a value is."""
     return len(value)
-
-
-@callback
-def peak_memory() -> int:
-    """The largest resident size of this process so far, in bytes."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

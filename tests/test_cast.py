@@ -107,12 +107,12 @@ async def test_a_worker_that_dies_has_its_exception_as_value(
     await world.call(site.conn.wait_for_members, "mortal", timeout=5)
     await site.join("second", expose=None)
     cast = site.conn.cast(timeout=20, receiver=["mortal", "second"])
-    running = world.begin(cast.nap, 1.0)
+    running = world.begin(cast.nap, 0.5)
     await world.until(lambda: site.nodes["second"].stats()["running"] == 1)
     killed = mortal.kill()
     answers = await running.result()
     assert time.monotonic() - killed < 3
-    assert answers["second"] == 1.0
+    assert answers["second"] == 0.5
     error = answers["mortal"]
     assert isinstance(error, Disconnected)
     assert error.worker == "mortal" and error.sent is None

@@ -94,6 +94,7 @@ async def test_half_closed_is_closed(world: World, site: Site, proxies: Any, gat
     await site.settled()
 
 
+@over_router
 async def test_a_black_hole_is_noticed(world: World, site: Site, proxies: Any, gate: Gate) -> None:
     """Nothing passes any more, nobody says so: both ends find out by themselves."""
     proxy = proxies(site.server.port)
@@ -127,3 +128,6 @@ async def test_one_who_does_not_read_harms_nobody(world: World, site: Site, prox
     other = new_gate()
     other.open()
     assert await world.call(site.conn.rpc(timeout=5).hold, other.key, "free") == "free"
+    # Its stop would wait for answers until the silence is long enough.
+    proxy.refuse = True
+    await world.thread(proxy.reset)

@@ -37,7 +37,6 @@ def many_keep(item: dict[str, int]) -> None:
 
 
 @pytest.mark.site(worker={"workers": 8})
-@pytest.mark.timeout(120)
 async def test_five_thousand_in_flight(world: World, site: Site, gate: Gate) -> None:
     rpc = site.conn.rpc(timeout=100).hold_async
     calls = [world.begin(rpc, gate.key, i) for i in range(CALLS)]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import time
+from collections.abc import Iterator
 
 import pytest
 from gates import Gate
@@ -11,6 +13,7 @@ from sites import Site
 from worlds import World
 
 from daffi import callback
+from daffi.exceptions import TransmissionFailure
 
 
 @callback
@@ -60,6 +63,35 @@ async def test_unknown_function_is_a_warning_at_the_caller(
     await world.until(lambda: warned(caplog, "missing_two"))
     await world.call(site.conn.stream_nowait().missing_three, [b"1"])
     await world.until(lambda: warned(caplog, "missing_three"))
+    await site.settled()
+
+
+async def test_a_stream_to_nobody_stops_its_generator(
+    world: World, site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING, logger="daffi")
+    taken: list[int] = []
+    closed: list[bool] = []
+
+    def items() -> Iterator[bytes]:
+        try:
+            for value in itertools.count():
+                taken.append(value)
+                yield b"x"
+        finally:
+            closed.append(True)
+
+    send = site.conn.stream_nowait().missing_four
+    assert await world.begin(send, items()).result(within=5) is None
+    assert closed and len(taken) <= 1000  # what a window may hold
+    assert warned(caplog, "missing_four")
+
+    def fails() -> Iterator[bytes]:
+        raise TransmissionFailure("the generator's own")
+        yield b"x"
+
+    with pytest.raises(TransmissionFailure, match="own"):
+        await world.call(site.conn.stream_nowait().nothing, fails())
     await site.settled()
 
 

@@ -154,7 +154,9 @@ def test_a_cycle_ends_as_too_deep(codec: Codec) -> None:
     table: dict[str, Any] = {}
     table["self"] = (table,)
     for value in (row, table):
-        with pytest.raises(SerializationError, match=r"^at (\[('self'|0)\]){40}\.\.\.: more than 128"):
+        with pytest.raises(
+            SerializationError, match=r"^at (\[('self'|0)\]){40}\.\.\.: more than 128"
+        ):
             codec[0](value)
 
 

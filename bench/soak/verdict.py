@@ -22,7 +22,7 @@ LEAST_SAMPLES = 8
 
 # Numbers of stats() that say how much there was, not how much there is. A name that is not
 # known here is judged as a gauge, so that a new one can't slip through.
-COUNTERS = frozenset({"bytes_sent", "bytes_received"})
+COUNTERS = frozenset({"bytes_sent", "bytes_received", "calls", "errors"})
 # Gauges that are not zero while a node is connected: they must come back to what they were.
 STANDING = frozenset({"connections", "members"})
 

@@ -10,7 +10,8 @@ use std::any::Any;
 use std::collections::VecDeque;
 use std::mem::MaybeUninit;
 use std::sync::Arc;
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::Duration;
 
 use crate::sync::Mutex;
 use pyo3::buffer::PyBuffer;
@@ -35,7 +36,10 @@ enum Order {
 
 /// The thread that gets memory from Python, and what it may still hand out.
 pub(super) struct Memory {
-    orders: Mutex<Sender<Order>>,
+    /// Gone once the interpreter is about to end.
+    orders: Mutex<Option<Sender<Order>>>,
+    /// Breaks when the thread has ended.
+    ended: Mutex<Receiver<()>>,
     budget: Mutex<Budget>,
     me: std::sync::Weak<Memory>,
 }
@@ -48,7 +52,9 @@ struct Budget {
 impl Memory {
     pub(super) fn start() -> Arc<Self> {
         let (sender, orders) = channel();
+        let (end, ended) = channel::<()>();
         let work = move || {
+            let _end = end;
             for order in orders {
                 match order {
                     Order::Land(segments, ready, share) => {
@@ -73,15 +79,35 @@ impl Memory {
         }
         let budget = Budget { left: BUDGET, waiting: VecDeque::new() };
         Arc::new_cyclic(|me| Self {
-            orders: Mutex::new(sender),
+            orders: Mutex::new(Some(sender)),
+            ended: Mutex::new(ended),
             budget: Mutex::new(budget),
             me: me.clone(),
         })
     }
 
     fn order(&self, order: Order) {
-        // Fails only where there is no such thread; whoever waits then hears that it was dropped.
-        let _ = self.orders.lock().send(order);
+        let refused = match &*self.orders.lock() {
+            Some(orders) => orders.send(order).err().map(|error| error.0),
+            None => Some(order),
+        };
+        match refused {
+            Some(Order::Land(_, ready, share)) => {
+                drop(share);
+                ready(None);
+            }
+            // Only Python may free it.
+            Some(Order::Release(buffer)) => std::mem::forget(buffer),
+            Some(Order::Log(_)) | None => {}
+        }
+    }
+
+    /// The interpreter is about to end: does what was ordered, for at most so long, and from then
+    /// on leaves Python alone. To attach to one that ends would end the process, not nicely.
+    pub(super) fn close(&self, most: Duration) {
+        self.orders.lock().take();
+        // Nothing is ever sent: it breaks when the thread ends.
+        let _ = self.ended.lock().recv_timeout(most);
     }
 
     /// Hands a message over to Python's `logging`.
@@ -90,14 +116,18 @@ impl Memory {
     }
 
     fn give_back(&self, bytes: u64) {
+        let mut freed = Vec::new();
         let mut budget = self.budget.lock();
         budget.left += bytes;
         while budget.waiting.front().is_some_and(|(total, ..)| *total <= budget.left) {
             let Some((total, segments, ready)) = budget.waiting.pop_front() else { break };
             budget.left -= total;
             let share = Share { memory: self.me.clone(), bytes: total };
-            self.order(Order::Land(segments, ready, share));
+            freed.push(Order::Land(segments, ready, share));
         }
+        // One that is refused comes back here.
+        drop(budget);
+        freed.into_iter().for_each(|order| self.order(order));
     }
 }
 

@@ -76,6 +76,13 @@ impl Process {
         Arc::clone(self.memory.get_or_init(Memory::start))
     }
 
+    /// Ends that thread. Called without the GIL, which it may need for what it still does.
+    fn close_memory(&self) {
+        if let Some(memory) = self.memory.get() {
+            memory.close(LAST_FLUSH);
+        }
+    }
+
     /// Remembers a node, so that the exit ends it.
     pub(super) fn keep(&self, node: Node) {
         let mut nodes = self.nodes.lock();
@@ -119,6 +126,7 @@ fn shutdown(py: Python<'_>) -> PyResult<()> {
     let nodes = std::mem::take(&mut *process.nodes.lock());
     let Some(runtime) = process.runtime.get() else {
         nodes.iter().for_each(close_mailbox);
+        py.detach(|| process.close_memory());
         return Ok(());
     };
     py.detach(|| {
@@ -159,6 +167,7 @@ fn shutdown(py: Python<'_>) -> PyResult<()> {
                 Node::Server(server, _) => server.upgrade().iter().for_each(|s| s.abandon()),
             }
         }
+        process.close_memory();
     });
     Ok(())
 }

@@ -78,15 +78,14 @@ pub trait Landing: Send + Debug {
     fn into_any(self: Box<Self>) -> Box<dyn Any + Send>;
 }
 
+/// Takes the memory that was asked for, or nothing where there is none; from any thread.
+pub type Ready = Box<dyn FnOnce(Option<Box<dyn Landing>>) + Send>;
+
 /// Where the memory for large bodies comes from.
 pub trait Landings: Send + Sync {
     /// Asks for memory for these segments. Never blocks; `ready` is called from any thread, maybe
     /// at once, with nothing where there is no such memory.
-    fn reserve(
-        &self,
-        segments: Vec<Segment>,
-        ready: Box<dyn FnOnce(Option<Box<dyn Landing>>) + Send>,
-    );
+    fn reserve(&self, segments: Vec<Segment>, ready: Ready);
 }
 
 /// Large bodies as vectors of bytes, for whoever has no memory of a special kind.
@@ -101,11 +100,7 @@ pub struct VecLanding {
 }
 
 impl Landings for VecLandings {
-    fn reserve(
-        &self,
-        segments: Vec<Segment>,
-        ready: Box<dyn FnOnce(Option<Box<dyn Landing>>) + Send>,
-    ) {
+    fn reserve(&self, segments: Vec<Segment>, ready: Ready) {
         let make = |segment: &Segment| {
             let len = usize::try_from(segment.len).ok()?;
             let mut bytes = Vec::new();

@@ -4,15 +4,18 @@ use std::mem::MaybeUninit;
 use bytes::{Buf, BytesMut};
 use hashbrown::HashMap;
 
+use super::refusing::{aborted, refuse};
 use super::{Landing, Large, Message};
 use crate::link::{Link, receive};
 use crate::wire::{
-    Credit, Decoder, Failure, FailureKind, Fields, FieldsBuilder, Flags, Format, Frame, Key, Kind,
-    MAX_FRAME, Ran, Segment, TRANSFER_WINDOW, WHOLE, WireError,
+    Credit, Decoder, Fields, FieldsBuilder, Frame, Key, Kind, MAX_FRAME, Segment, TRANSFER_WINDOW,
+    WHOLE, WireError,
 };
 
-/// The least and the most that one read takes into the common buffer, in bytes.
+/// The least and the most that one read takes into the common buffer, in bytes; and the most while
+/// large messages arrive.
 const SMALL_READ: usize = 4 * 1024;
+const MIXED_READ: usize = 16 * 1024;
 const LARGE_READ: usize = 512 * 1024;
 /// Where a piece spans several segments, those of this size are read into directly, in bytes.
 const DIRECT: usize = 16 * 1024;
@@ -83,18 +86,15 @@ impl Inbox {
         }
     }
 
-    #[cfg(test)]
-    pub(super) fn dump(&mut self) -> String {
-        let t: Vec<_> = self.transfers.iter().map(|(id, o)| format!("{id}: arr {} tot {} granted {} landing {}", o.arrived, o.total, o.granted, o.landing.is_some())).collect();
-        format!("inbox direct {:?} buf {} {t:?}", self.direct, self.decoder.buffer().len())
-    }
-
     /// Reads once.
     pub(super) fn read(&mut self, link: &dyn Link) -> std::io::Result<Found> {
+        // What belongs to a large message is better read to its place than through the buffer.
+        let most = if self.transfers.is_empty() { LARGE_READ } else { MIXED_READ };
+        let most = self.read.min(most);
         let buffer = self.decoder.buffer();
         // A little less than a whole read is better than other memory.
         let spare = buffer.capacity() - buffer.len();
-        let mut room = if spare < self.read / 2 { self.read } else { spare.min(self.read) };
+        let mut room = if spare < most / 2 { most } else { spare.min(most) };
         let mut first: &mut [MaybeUninit<u8>] = &mut [];
         if let Some((id, missing)) = self.direct
             && buffer.is_empty()
@@ -107,9 +107,10 @@ impl Inbox {
             // where the segment is small, `copy` deals the piece out.
             if most == missing || most >= DIRECT {
                 first = place.get_mut(..most).unwrap_or_default();
-                room = if most < missing { 0 } else { room };
+                room = if most < missing { 0 } else { room.min(SMALL_READ) };
             }
         }
+        let straight = !first.is_empty();
         let (direct, buffered) = loop {
             match receive(link, first, buffer, room) {
                 Ok((0, 0)) => return Ok(Found::End),
@@ -122,7 +123,7 @@ impl Inbox {
                 Err(error) => return Err(error),
             }
         };
-        if buffered >= room && room > 0 {
+        if !straight && buffered >= room {
             self.read = (self.read * 4).min(LARGE_READ);
         }
         if direct > 0 {
@@ -144,7 +145,8 @@ impl Inbox {
     fn rest(&mut self) {
         if self.decoder.is_empty() && self.read > SMALL_READ {
             *self.decoder.buffer() = BytesMut::new();
-            self.read = SMALL_READ;
+            // Where much came once, much often comes again soon.
+            self.read = (self.read / 4).max(SMALL_READ);
         }
         if self.list.capacity() > MAX_IDLE_LIST {
             self.list = Vec::new();
@@ -350,58 +352,6 @@ impl Inbox {
     pub(super) fn transfers(&self) -> usize {
         self.transfers.len()
     }
-}
-
-/// Takes no more of a large message, and tells who must know: its sender, and here whoever waits
-/// for it or has a part in its stream.
-fn refuse(
-    id: u64,
-    frame: Frame,
-    text: String,
-    messages: &mut Vec<Message>,
-    wishes: &mut Vec<Wish>,
-) {
-    wishes.push(Wish::Send(Credit::Offset { id, upto: Credit::UNWANTED }.frame()));
-    let ran = if frame.kind == Kind::Answer { Ran::Yes } else { Ran::No };
-    let failure = Failure::new(FailureKind::TooLarge, ran, text);
-    let failed = Frame::new(Kind::Failure, frame.id).with_body(failure.encode());
-    match frame.kind {
-        Kind::Answer => messages.push(failed_answer(frame, &failure)),
-        Kind::Item => {
-            messages.push(Frame::new(Kind::Cancel, frame.id).into());
-            wishes.push(Wish::Send(failed));
-        }
-        _ => {
-            wishes.push(Wish::Send(never_waits()));
-            if !frame.flags.has(Flags::ONEWAY) {
-                wishes.push(Wish::Send(failed));
-            }
-        }
-    }
-}
-
-/// The sender gave up a large message. Whoever gave up a call or an item does not wait for it.
-fn aborted(frame: Frame, messages: &mut Vec<Message>, wishes: &mut Vec<Wish>) {
-    match frame.kind {
-        Kind::Answer => {
-            let text = "its answer was cut off: the worker, or the way to it, is gone";
-            let failure = Failure::new(FailureKind::Disconnected, Ran::Yes, text);
-            messages.push(failed_answer(frame, &failure));
-        }
-        Kind::Call => wishes.push(Wish::Send(never_waits())),
-        _ => {}
-    }
-}
-
-/// What comes out of a call whose answer does not arrive.
-fn failed_answer(frame: Frame, failure: &Failure) -> Message {
-    let (format, body) = (Format::Nothing, failure.encode());
-    Frame { kind: Kind::Failure, format, body, ..frame }.into()
-}
-
-/// Gives back the credit of a large call that nobody but us has seen.
-fn never_waits() -> Frame {
-    Credit::Calls { calls: 1, bytes: WHOLE as u64 }.frame()
 }
 
 fn without_travel(fields: &Fields) -> Fields {

@@ -5,9 +5,10 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `session` | one connection: who may read, who may write, how it ends |
+//! | `session` | one connection: who may read, who may write, how it ends; its rules |
 //! | `outbox` | what a connection still has to write, in which order |
 //! | `inbox` | bytes that came, cut into messages; large ones put together in place |
+//! | `refusing` | large messages that will not arrive, and who hears of it |
 //! | `body` | bodies too large for one frame: [`Source`] and [`Landing`] |
 //! | `greeting` | the first words on a connection, on either side |
 //! | `client` | a node that connects, calls, comes back after a loss |
@@ -28,6 +29,7 @@ mod greeting;
 mod inbox;
 mod inflow;
 mod outbox;
+mod refusing;
 mod server;
 mod session;
 mod stats;
@@ -35,7 +37,7 @@ mod stats;
 mod tests;
 mod worker;
 
-pub use body::{Landing, Landings, Large, Source, VecLanding, VecLandings};
+pub use body::{Landing, Landings, Large, Ready, Source, VecLanding, VecLandings};
 pub use call::{Outcome, Parts, Slot, Wake};
 pub use client::{Call, Client, ClientOptions, Pending, Target};
 pub use events::Events;

@@ -119,12 +119,6 @@ impl Outbox {
         Some(id)
     }
 
-    #[cfg(test)]
-    pub(super) fn dump(&self) -> String {
-        let t: Vec<_> = self.transfers.iter().map(|(id, o)| format!("{id}: off {} tot {} granted {} listed {}", o.source.offset(), o.source.total(), o.granted, o.listed)).collect();
-        format!("batch {} small {} tail {} ready {:?} w {} b {} h {} closed {} {t:?}", self.batch.runs.len(), self.small.len(), self.tail.len(), self.ready, self.writing, self.blocked, self.held, self.closed)
-    }
-
     /// Adds bytes of the greeting.
     pub(super) fn push_raw(&mut self, bytes: Vec<u8>) {
         self.queued += bytes.len();

@@ -232,11 +232,6 @@ impl Session {
         self.forks != super::forks()
     }
 
-    #[cfg(test)]
-    pub(super) fn dump(&self) -> String {
-        format!("{:?} {:?} why {:?} over {:?} {:?}", self.outbox.lock().dump(), self.traffic(), self.why.lock(), self.is_over(), self.inbox.lock().dump())
-    }
-
     fn now(&self) -> u64 {
         self.born.elapsed().as_millis() as u64
     }

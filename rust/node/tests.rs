@@ -142,7 +142,7 @@ impl Heard {
     }
 
     async fn next(&mut self) -> Message {
-        match tokio::time::timeout(PATIENCE, self.messages.recv()).await { Ok(m) => m.unwrap(), Err(_) => panic!("{:?}", self.session.dump()) }
+        tokio::time::timeout(PATIENCE, self.messages.recv()).await.unwrap().unwrap()
     }
 
     async fn end(&mut self) -> Failure {

@@ -1,7 +1,7 @@
 """A program that is waiting when Ctrl-C comes: `interrupted.py MODE URL KEY`.
 
 Prints `ready`, then `interrupted TIME` or `returned TIME` (the clock of `time.monotonic()`,
-which all processes share), then `again` and the result of one more call.
+which all processes share). Told a line, it makes one more call and prints `again` and its result.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import sys
 import time
 from typing import Any
 
-from telling import say
+from telling import say, say_in_join
 
 from daffi import Client
 
@@ -49,7 +49,10 @@ def main() -> None:
     mode, url, key = sys.argv[1], sys.argv[2], int(sys.argv[3])
     client = Client("interrupted", url=url, expose=())
     conn: Any = None if mode == "connect" else client.connect()
-    say("ready")
+    if mode == "join":
+        say_in_join("ready")
+    else:
+        say("ready")
     try:
         wait(mode, client, conn, key)
     except KeyboardInterrupt:
@@ -57,6 +60,7 @@ def main() -> None:
     else:
         say("returned", time.monotonic())
     if mode not in ("connect", "gone", "join"):
+        sys.stdin.readline()
         say("again", conn.rpc(timeout=30).add(1, 2))
     client.stop()
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import offered  # noqa: F401 - registers
 from memory import peak
-from telling import say
+from telling import say, say_in_join
 
 from daffi import Client, Router, Service
 
@@ -45,10 +45,11 @@ def main() -> None:
         node.start()
         if url.startswith("tcp:"):
             url = f"tcp://127.0.0.1:{node.port}"
-    say("ready", url)
     if args.join:
+        say_in_join("ready", url)
         node.join()
     else:
+        say("ready", url)
         sys.stdin.read()
         node.stop()
     say("peak", peak())

@@ -7,7 +7,9 @@ first word says which. Imports `daffi` and the standard library.
 from __future__ import annotations
 
 import asyncio
+import signal
 import sys
+import threading
 import time
 from typing import Any
 
@@ -18,6 +20,18 @@ def say(*words: object) -> None:
     """Print one line in one write, so that lines of several threads stay whole."""
     sys.stdout.write(" ".join(map(str, words)) + "\n")
     sys.stdout.flush()
+
+
+def say_in_join(*words: object) -> None:
+    """Print one line as soon as `join()`, which is called next, has taken the signals over."""
+    before = signal.getsignal(signal.SIGTERM)
+
+    def watch() -> None:
+        while signal.getsignal(signal.SIGTERM) == before:
+            time.sleep(0.002)
+        say(*words)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 @callback

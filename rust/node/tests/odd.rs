@@ -125,6 +125,11 @@ impl Link for Odd {
                     result => result.map(|()| bytes.len()),
                 }
             }
+            // Nothing of its own comes between the parts of one write.
+            Manner::Answering(_) if !out.owed.is_empty() => match slices.is_empty() {
+                true => Err(ErrorKind::WouldBlock.into()),
+                false => self.inner.try_write(slices),
+            },
             Manner::Answering(_) => {
                 out.turn += 1;
                 if out.turn < 3 && !out.held.is_empty() {

@@ -1,9 +1,10 @@
 //! What goes through a session comes out, whatever the link does within its rules.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::odd::{Manner, Odd};
-use super::{Bare, Heard, body, large, pattern, tcp};
+use super::{Bare, Heard, PATIENCE, body, large, pattern, tcp};
 use crate::node::Pace;
 use crate::wire::{FieldsBuilder, Frame, Key, Kind};
 
@@ -57,7 +58,7 @@ async fn large_messages_arrive_whole_both_ways_at_once() {
         let (far, far_faults) = Odd::around(far, manner);
         let mut sides = [Heard::on(near), Heard::on(far)];
         for side in &sides {
-            eprintln!("{manner:?}"); for (id, lens) in shapes.iter().enumerate() {
+            for (id, lens) in shapes.iter().enumerate() {
                 side.session.send(large(Kind::Call, id as u64, lens), Pace::Now);
             }
             side.session.send(call(99, 10), Pace::Now);
@@ -90,6 +91,7 @@ async fn what_reading_makes_a_link_hold_back_leaves_without_anything_to_write() 
     let (near, far) = tcp().await;
     let (near, faults) = Odd::around(near, Manner::Answering(77));
     let (mut heard, mut bare) = (Heard::on(near), Bare::new(far));
+    let began = Instant::now();
     for round in 0..20 {
         bare.say(&call(round, 5).encode()).await;
         assert_eq!(heard.next().await.frame.id, round);
@@ -101,6 +103,8 @@ async fn what_reading_makes_a_link_hold_back_leaves_without_anything_to_write() 
             }
         }
     }
+    // A heartbeat would take it along as well, but not so soon.
+    assert!(began.elapsed() < PATIENCE);
     heard.session.written().await;
     assert_eq!(*faults.lock(), [""; 0]);
 }
