@@ -99,6 +99,9 @@ def _host_name() -> str:
     return os.environ.get("COMPUTERNAME", "")
 
 
+_FOR_EVER = 1e9  # seconds, thirty years
+
+
 def seconds(option: str, value: Any) -> float | None:
     """A time-out; None and infinity are for ever."""
     if value is None:
@@ -107,12 +110,15 @@ def seconds(option: str, value: Any) -> float | None:
         raise InitializationError(f"{option} is a number of seconds or None, not {value!r}")
     if math.isnan(value) or value < 0:
         raise InitializationError(f"{option} can't be {value!r}: pass seconds, 0 or more, or None")
-    return None if math.isinf(value) else float(value)
+    return None if value >= _FOR_EVER else float(value)
+
+
+_MOST = 1 << 62
 
 
 def whole(option: str, value: Any, least: int) -> int:
     """A whole number of at least `least`."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= _MOST:
         raise InitializationError(f"{option} is a whole number from {least}, not {value!r}")
     return value
 

@@ -94,6 +94,8 @@ pub struct Hub<P, L> {
     pub(super) routes: Routes,
     pub(super) throughs: Throughs,
     pub(super) stopping: bool,
+    /// Only the server itself runs functions: it is a Service.
+    alone: bool,
     /// Calls that have ended, and those of them that failed.
     pub(super) ended: (u64, u64),
     questions: Questions,
@@ -110,9 +112,15 @@ impl<P: Clone, L> Hub<P, L> {
             routes: Routes::default(),
             throughs: Throughs::default(),
             stopping: false,
+            alone: false,
             ended: (0, 0),
             questions: Questions::default(),
         }
+    }
+
+    /// From now on only the server itself runs functions; what others offer is not asked for.
+    pub fn runs_alone(&mut self) {
+        self.alone = true;
     }
 
     /// Makes a connection a member. It takes its name over from whoever had it.
@@ -152,7 +160,9 @@ impl<P: Clone, L> Hub<P, L> {
             pending: 0,
             handle,
         });
-        self.peers.announce(key, hello.functions, false);
+        if local || !self.alone {
+            self.peers.announce(key, hello.functions, false);
+        }
         if !local {
             self.tell(Presence(true, hello.name), key, out);
         }
@@ -224,7 +234,9 @@ impl<P: Clone, L> Hub<P, L> {
                 if let Err(failure) = check_functions(&functions) {
                     return Err(WireError::Body("announcement", failure.message));
                 }
-                self.peers.announce(from, functions, more);
+                if !self.alone {
+                    self.peers.announce(from, functions, more);
+                }
                 self.send(from, Frame::new(Kind::Answer, id), out);
                 self.settle_questions(out);
             }

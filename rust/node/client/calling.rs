@@ -10,7 +10,8 @@ use super::Client;
 use crate::hub::Lost;
 use crate::node::{Large, Message, Pace, STRANDED, Session, Slot, Source, Wake};
 use crate::wire::{
-    Failure, FailureKind, FieldsBuilder, Flags, Format, Frame, Key, Kind, MAX_FIELDS, Question, Ran,
+    Failure, FailureKind, FieldsBuilder, Flags, Format, Frame, Key, Kind, MAX_FIELDS, MAX_NAME,
+    Question, Ran,
 };
 
 /// Who is to run a call.
@@ -135,6 +136,12 @@ impl Client {
         let most = self.options.max_message.min(self.server_max.load(Ordering::Relaxed));
         if size > most {
             return Err(too_large(size, most));
+        }
+        let mut names = call.target.receivers.iter().chain([&call.function]);
+        if let Some(name) = names.find(|name| name.len() > MAX_NAME) {
+            let text =
+                format!("nobody can be called {name:.40}...: a name has at most {MAX_NAME} bytes");
+            return Err(Failure::new(FailureKind::Unreachable, Ran::No, text));
         }
         let chain = match call.chain {
             0 => self.chains.fetch_add(1, Ordering::Relaxed),

@@ -155,6 +155,7 @@ impl Server {
         };
         let joining = Joining { handle: Peer::Local, hello, trusted: true, local: true };
         let mut hub = self.hub.lock();
+        hub.runs_alone();
         let mut out = Vec::new();
         let key = hub.join(joining, &mut out).map_err(NodeError::Refused)?;
         // It is set once, before there are connections.

@@ -122,8 +122,9 @@ fn cancelling_a_stream_aborts_its_items_but_no_answer_of_that_number() {
 fn batches_hold_whole_frames_within_the_limits_of_a_link() {
     for len in [0, 100, 9000, 60_000] {
         let mut outbox = Outbox::default();
+        let body = Bytes::from(pattern(len));
         for id in 0..3000 {
-            outbox.push(frame(Kind::Call, id, len));
+            outbox.push(Frame::new(Kind::Call, id).with_body(body.clone()).into());
         }
         let transfer = outbox.push(large(Kind::Answer, 1, &[17; 7000])).unwrap();
         outbox.grant(transfer, u64::MAX - 1);
