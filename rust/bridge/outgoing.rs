@@ -10,8 +10,8 @@ use super::memory::Loan;
 use super::wait::Waitable;
 use super::{errors, payload};
 use crate::node::Lost;
-use crate::node::{Message, Pending, STRANDED};
-use crate::wire::Failure;
+use crate::node::{Message, Parts, Pending, STRANDED};
+use crate::wire::{Failure, FailureKind};
 
 /// When a call was made, and when waiting for it ends.
 #[derive(Debug, Clone, Copy)]
@@ -133,18 +133,13 @@ impl Waitable for Outgoing {
             }
             return self.finish(py);
         };
-        let facts = PyDict::new(py);
+        self.loans.drain(..).for_each(|loan| loan.end(py));
         if self.cast {
             let parts = self.pending.slot.take_parts();
-            let mut late = parts.targets.unwrap_or_else(|| self.receivers.clone());
-            late.retain(|name| !parts.came.iter().any(|(worker, _)| worker == name));
-            let partial = self.came(py, parts.came)?;
-            facts.set_item("receivers", late)?;
-            facts.set_item("partial", partial)?;
-        } else {
-            facts.set_item("receivers", &self.receivers)?;
+            return Err(self.late(py, lost, parts)?);
         }
-        self.loans.drain(..).for_each(|loan| loan.end(py));
+        let facts = PyDict::new(py);
+        facts.set_item("receivers", &self.receivers)?;
         Err(self.clock.expired(py, &self.function, lost, Some(facts)))
     }
 }
@@ -161,8 +156,26 @@ impl Outgoing {
     }
 
     fn parts(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        let came = self.pending.slot.take_parts().came;
-        Ok(self.came(py, came)?.into_any().unbind())
+        let mut parts = self.pending.slot.take_parts();
+        let before = parts.came.len();
+        // A worker may see before us that the time is over.
+        parts
+            .came
+            .retain(|(_, outcome)| !matches!(outcome, Err(f) if f.kind == FailureKind::Timeout));
+        if parts.came.len() < before {
+            return Err(self.late(py, Lost::Sent, parts)?);
+        }
+        Ok(self.came(py, parts.came)?.into_any().unbind())
+    }
+
+    /// What a cast raises when some have not answered in time.
+    fn late(&self, py: Python<'_>, lost: Lost, parts: Parts) -> PyResult<PyErr> {
+        let facts = PyDict::new(py);
+        let mut late = parts.targets.unwrap_or_else(|| self.receivers.clone());
+        late.retain(|name| !parts.came.iter().any(|(worker, _)| worker == name));
+        facts.set_item("receivers", late)?;
+        facts.set_item("partial", self.came(py, parts.came)?)?;
+        Ok(self.clock.expired(py, &self.function, lost, Some(facts)))
     }
 
     /// What came for a cast: answers, and exceptions as values.

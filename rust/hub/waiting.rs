@@ -84,16 +84,21 @@ impl<P: Clone, L> Hub<P, L> {
     pub(super) fn orphan(&mut self, key: PeerKey, name: &str, out: &mut Vec<Action<P, L>>) {
         let text = format!("{name:?}, which was to run the call, is gone");
         let failure = Failure::new(FailureKind::Disconnected, Ran::Maybe, text).by(name);
-        for id in self.routes.touching(key) {
+        let touching = self.routes.touching(key);
+        // Its own calls, the newest first: those that wait are gone before one that runs makes
+        // room for them. What it sent and forgot is run all the same.
+        for id in touching.iter().rev() {
+            let own = self.routes.get_mut(*id).is_some_and(|r| r.caller == key && !r.oneway);
+            if own {
+                self.drop_leg(*id, out);
+            }
+        }
+        for id in touching {
             let Some(route) = self.routes.get_mut(id) else {
                 continue;
             };
             let (caller, caller_id, cast) = (route.caller, route.caller_id, route.cast);
             if caller == key {
-                // What it sent and forgot is run all the same.
-                if !route.oneway {
-                    self.drop_leg(id, out);
-                }
                 continue;
             }
             let oneway = route.oneway;

@@ -48,8 +48,12 @@ pub(super) struct Run {
 }
 
 impl Run {
-    pub(super) fn cancel(&self) {
+    fn mark(&self) {
         self.cancelled.store(true, Ordering::Release);
+    }
+
+    pub(super) fn cancel(&self) {
+        self.mark();
         let wake = self.wake.lock().clone();
         if let Some(wake) = wake {
             wake.wake();
@@ -181,6 +185,10 @@ impl Worker {
     /// Nobody can be answered any more: what waits must not run, what runs may stop.
     pub(super) fn abandon(&self) {
         let runs = std::mem::take(&mut *self.runs.lock());
+        // All are marked before the first wakes: one that ends must not make room for another.
+        for run in runs.values() {
+            run.mark();
+        }
         for run in runs.into_values() {
             run.cancel();
         }

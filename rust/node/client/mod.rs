@@ -143,12 +143,11 @@ impl Client {
                 Ok(()) => break,
                 Err(error) => error,
             };
-            let pause = backoff.next();
-            let retry = !matches!(error, NodeError::Refused(_)) && Instant::now() + pause < until;
-            if !retry {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() || matches!(error, NodeError::Refused(_)) {
                 return Err(error);
             }
-            tokio::time::sleep(pause).await;
+            tokio::time::sleep(backoff.next().min(left)).await;
         }
         if let Some(me) = self.me.upgrade() {
             tokio::spawn(me.supervise());
