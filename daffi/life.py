@@ -196,6 +196,7 @@ class Node:
             if self._stopped:
                 raise InitializationError(f"{self.info}; make a new one")
             if self._up:
+                self._engine.join(0)  # raises what ended it for good, if something has
                 return
             if self._dispatcher is not None:
                 registry.listen(self._announce)

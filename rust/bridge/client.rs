@@ -5,17 +5,18 @@ use std::time::{Duration, Instant};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
+use super::errors;
 use super::job::Job;
 use super::mailbox::{Mailbox, Post, Seat};
 use super::memory::{self, Loan, Memory};
 use super::outgoing::{Clock, Outgoing};
+use super::payload::{self, Lending};
 use super::process::{self, Node};
 use super::stream::Stream;
 use super::wait::{Look, ThreadWake, Waiting, Woken, park, run, wait};
-use super::{errors, payload};
 use crate::node::Address;
 use crate::node::{self, Call, ClientOptions, Stats, Target};
-use crate::wire::{Failure, FailureKind, Flags, Function, Kind, Member, Question};
+use crate::wire::{Failure, FailureKind, Flags, Function, Kind, MEMBERS_PAGE, Member, Question};
 
 /// `("tcp", host, port)` or `("unix", path, 0)`.
 pub(super) type PyAddress = (String, String, u16);
@@ -63,6 +64,10 @@ pub(super) fn stats<'py>(py: Python<'py>, stats: &Stats) -> PyResult<Bound<'py, 
     all.set_item("functions", functions)?;
     Ok(all)
 }
+
+/// How long a list of members may take, in seconds, and how long one that only explains an error.
+const PATIENCE: f64 = 10.0;
+const BRIEF: f64 = 0.3;
 
 /// A client node.
 #[pyclass(frozen, module = "daffi._native")]
@@ -203,7 +208,17 @@ impl Client {
         let pending = pending.map_err(|failure| self.raise(py, &failure, &function))?;
         let trusted = self.node.trusts_server();
         let memory = Arc::clone(&self.memory);
-        Ok(Stream::new(pending, memory, function, format, acknowledged, trusted, chain, deadline))
+        Ok(Stream::new(
+            pending,
+            memory,
+            function,
+            format,
+            acknowledged,
+            trusted,
+            chain,
+            deadline,
+            self.node.max_message(),
+        ))
     }
 
     fn wait_for_members(
@@ -217,12 +232,15 @@ impl Client {
         if self.ask(py, &question, clock)?.is_some() {
             return Ok(());
         }
-        let here: Vec<String> = self.members(py)?.into_iter().map(|(name, _)| name).collect();
-        let missing: Vec<String> = names.into_iter().filter(|name| !here.contains(name)).collect();
-        let text = format!(
-            "not here after {:.3} s: {missing:?}; here are {here:?}",
-            timeout.unwrap_or_default()
-        );
+        let seconds = timeout.unwrap_or_default();
+        let text = match self.list(py, BRIEF)? {
+            Some(list) => {
+                let here: Vec<String> = list.into_iter().map(|Member(name, _)| name).collect();
+                let missing: Vec<_> = names.iter().filter(|name| !here.contains(name)).collect();
+                format!("not here after {seconds:.3} s: {missing:?}; here are {here:?}")
+            }
+            None => format!("not all here after {seconds:.3} s: {names:?}"),
+        };
         Err(pyo3::exceptions::PyTimeoutError::new_err(text))
     }
 
@@ -246,14 +264,11 @@ impl Client {
     }
 
     fn members(&self, py: Python<'_>) -> PyResult<Vec<(String, Vec<PyFunction>)>> {
-        let clock = Clock::new(Some(10.0), None)?;
-        let Some(answer) = self.ask(py, &Question::Members, clock)? else {
-            return Err(clock.expired(py, "members()", crate::node::Lost::Sent, None));
-        };
-        let list = Member::decode_list(&answer.frame.body);
-        Ok(members(
-            list.map_err(|error| errors::make(py, "ProtocolError", &error.to_string(), None))?,
-        ))
+        let clock = Clock::new(Some(PATIENCE), None)?;
+        match self.list(py, PATIENCE)? {
+            Some(list) => Ok(members(list)),
+            None => Err(clock.expired(py, "members()", node::Lost::Sent, None)),
+        }
     }
 
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
@@ -302,7 +317,7 @@ impl Client {
         chain: u64,
     ) -> PyResult<(Call, Vec<Arc<Loan>>)> {
         self.check(payload.py())?;
-        let packed = payload::pack(&self.memory, format, payload)?;
+        let packed = payload::pack(&self.memory, format, payload, Lending::All)?;
         let call = Call {
             function: function.to_owned(),
             target,
@@ -329,6 +344,24 @@ impl Client {
 
     fn raise(&self, py: Python<'_>, failure: &Failure, call: &str) -> PyErr {
         errors::raise(py, failure, call, self.node.trusts_server())
+    }
+
+    /// Everybody, page by page. Nothing comes back when it took longer than so many seconds.
+    fn list(&self, py: Python<'_>, seconds: f64) -> PyResult<Option<Vec<Member>>> {
+        let clock = Clock::new(Some(seconds), None)?;
+        let mut all = Vec::new();
+        loop {
+            let question = Question::Members { from: all.len() as u64 };
+            let Some(answer) = self.ask(py, &question, clock)? else { return Ok(None) };
+            let body = &answer.frame.body;
+            let page = Member::decode_list(body)
+                .map_err(|error| errors::make(py, "ProtocolError", &error.to_string(), None))?;
+            let last = page.is_empty() || body.len() < MEMBERS_PAGE;
+            all.extend(page);
+            if last {
+                return Ok(Some(all));
+            }
+        }
     }
 
     /// Asks the server, again when the connection was lost meanwhile. Nothing comes back when it

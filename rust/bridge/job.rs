@@ -9,8 +9,9 @@ use serde_bytes::ByteBuf;
 
 use super::mailbox::{Delivered, Seat};
 use super::memory::Memory;
+use super::payload::{self, Lending};
 use super::wait::{Look, ThreadWake, Woken, park};
-use super::{errors, formats, payload};
+use super::{errors, formats};
 use crate::node::{Incoming, Style, Wake};
 use crate::wire::{Failure, FailureKind, Format, Kind, Ran};
 
@@ -125,7 +126,7 @@ impl Job {
     }
 
     fn finish(&self, py: Python<'_>, format: u8, payload: &Bound<'_, PyAny>) -> PyResult<()> {
-        let packed = payload::pack(&self.memory, format, payload)?;
+        let packed = payload::pack(&self.memory, format, payload, Lending::ReadOnly)?;
         let Some(incoming) = self.incoming.lock().take() else { return Ok(()) };
         let most = incoming.max_message();
         if packed.total() > most {

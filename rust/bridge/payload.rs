@@ -22,6 +22,21 @@ pub(super) struct Packed {
     pub(super) loans: Vec<Arc<Loan>>,
 }
 
+/// Which buffers may be lent rather than copied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lending {
+    /// All: their owner waits until they have been sent.
+    All,
+    /// Those that nobody can write to: their owner goes on at once.
+    ReadOnly,
+}
+
+impl Lending {
+    fn allows(self, object: &Bound<'_, PyAny>) -> PyResult<bool> {
+        Ok(self == Self::All || memory::is_read_only(object)?)
+    }
+}
+
 /// Bodies up to this size are copied: cheaper than lending them.
 const COPY: usize = 8 * 1024;
 
@@ -44,6 +59,7 @@ pub(super) fn pack(
     memory: &Arc<Memory>,
     format: u8,
     payload: &Bound<'_, PyAny>,
+    lending: Lending,
 ) -> PyResult<Packed> {
     let py = payload.py();
     let format = Format::try_from(format)
@@ -73,12 +89,12 @@ pub(super) fn pack(
             packed.hold(Bytes::copy_from_slice(text.as_bytes()));
         }
         Format::Pickle if payload.is_exact_instance_of::<PyList>() => {
-            packed.hold_segments(memory, payload.cast::<PyList>()?)?;
+            packed.hold_segments(memory, payload.cast::<PyList>()?, lending)?;
         }
         Format::Nothing => {}
         Format::Opaque | Format::Pickle => {
-            if memory::length(payload)? <= COPY {
-                packed.body = memory::copy(payload)?;
+            if memory::length(payload)? <= COPY || !lending.allows(payload)? {
+                packed.hold(memory::copy(payload)?);
             } else {
                 let lent = memory::lend(memory, payload, &mut packed.loans)?;
                 packed.hold(lent);
@@ -97,12 +113,20 @@ impl Packed {
         }
     }
 
-    fn hold_segments(&mut self, memory: &Arc<Memory>, parts: &Bound<'_, PyList>) -> PyResult<()> {
+    fn hold_segments(
+        &mut self,
+        memory: &Arc<Memory>,
+        parts: &Bound<'_, PyList>,
+        lending: Lending,
+    ) -> PyResult<()> {
         let mut segments = Vec::with_capacity(parts.len());
         let mut bytes = Vec::with_capacity(parts.len());
         for part in parts.iter() {
             let read_only = memory::is_read_only(&part)?;
-            let lent = memory::lend(memory, &part, &mut self.loans)?;
+            let lent = match lending.allows(&part)? {
+                true => memory::lend(memory, &part, &mut self.loans)?,
+                false => memory::copy(&part)?,
+            };
             segments.push(Segment { len: lent.len() as u64, read_only });
             bytes.push(lent);
         }

@@ -4,13 +4,14 @@ use std::time::Instant;
 use crate::sync::Mutex;
 use pyo3::prelude::*;
 
+use super::errors;
 use super::mailbox::Seat;
 use super::memory::Memory;
 use super::outgoing::Clock;
+use super::payload::{self, Lending};
 use super::wait::{ThreadWake, Waitable, Waiting, wait};
-use super::{errors, payload};
 use crate::node::Lost;
-use crate::node::{Message, Pace, Pending, Session};
+use crate::node::{Message, Pace, Pending, Session, Wake};
 use crate::wire::{FieldsBuilder, Frame, Key, Kind};
 
 /// One stream to one worker. Dropping it ends it.
@@ -22,6 +23,8 @@ pub(super) struct Stream {
     chain: u64,
     /// When the call that it was opened in is too late.
     deadline: Option<Instant>,
+    /// The largest item, in bytes.
+    most: u64,
 }
 
 struct Inner {
@@ -49,10 +52,11 @@ impl Stream {
         trusted: bool,
         chain: u64,
         deadline: Option<Instant>,
+        most: u64,
     ) -> Self {
         let state = Mutex::default();
         let inner = Arc::new(Inner { pending, function, acknowledged, trusted, state });
-        Self { inner, memory, format, chain, deadline }
+        Self { inner, memory, format, chain, deadline, most }
     }
 }
 
@@ -66,16 +70,23 @@ impl Stream {
         timeout: Option<f64>,
     ) -> PyResult<Py<PyAny>> {
         let clock = Clock::new(timeout, self.deadline)?;
-        let mut message =
-            payload::pack(&self.memory, self.format, payload)?.into_message(Kind::Item);
+        let packed = payload::pack(&self.memory, self.format, payload, Lending::All)?;
+        if packed.total() > self.most {
+            let (size, most) = (packed.total(), self.most);
+            let text = format!("an item of {size} bytes, more than the {most} of max_message");
+            return Err(errors::make(py, "MessageTooLarge", &text, None));
+        }
+        let mut message = packed.into_message(Kind::Item);
         if let Some(deadline) = clock.deadline {
             let left = deadline.saturating_duration_since(Instant::now()).as_micros() as u64;
             let fields = message.frame.fields.iter();
             let fields = fields.fold(FieldsBuilder::new(), |all, (key, value)| all.raw(key, value));
             message.frame.fields = fields.number(Key::Deadline, left).build();
         }
-        self.inner.pending.slot.wake_through(ThreadWake::current());
-        let item = Item { inner: Arc::clone(&self.inner), clock, stage: Stage::Credit(message) };
+        let wake = ThreadWake::current();
+        self.inner.pending.slot.wake_too(Arc::clone(&wake));
+        let inner = Arc::clone(&self.inner);
+        let item = Item { inner, clock, wake, number: 0, stage: Stage::Credit(message) };
         wait(py, Waiting { what: Box::new(item), seat: Seat::take_place(self.chain) })
     }
 
@@ -102,6 +113,9 @@ impl Inner {
 struct Item {
     inner: Arc<Inner>,
     clock: Clock,
+    wake: Arc<dyn Wake>,
+    /// Which item of the stream it is, once it was sent; the first is 1.
+    number: u64,
     stage: Stage,
 }
 
@@ -120,36 +134,34 @@ impl Waitable for Item {
         let inner = &self.inner;
         let slot = &inner.pending.slot;
         loop {
-            if slot.is_ended() {
-                return true;
-            }
+            let ended = slot.is_ended();
             self.stage = match std::mem::replace(&mut self.stage, Stage::Done) {
                 Stage::Credit(message) => {
                     let mut state = inner.state.lock();
-                    if slot.allowed() <= state.sent {
+                    if ended || slot.allowed() <= state.sent {
                         self.stage = Stage::Credit(message);
-                        return false;
+                        return ended;
                     }
                     state.sent += 1;
+                    self.number = state.sent;
                     let pace = if inner.acknowledged { Pace::Now } else { Pace::Soon };
                     match inner.pending.item(message, pace) {
                         Some((session, Some(transfer))) => Stage::Sending(session, transfer),
-                        Some((_, None)) if inner.acknowledged => Stage::Run,
+                        Some((_, None)) if !inner.acknowledged => Stage::Done,
                         // Without a connection the stream ends by itself, with its failure.
-                        Some((_, None)) => Stage::Done,
-                        None => Stage::Run,
+                        _ => Stage::Run,
                     }
                 }
                 Stage::Sending(session, transfer) => {
-                    if !session.wait_until_sent(transfer, super::wait::SLICE / 2) {
+                    if !ended && !session.wait_until_sent(transfer, super::wait::SLICE / 2) {
                         self.stage = Stage::Sending(session, transfer);
                         return false;
                     }
                     if inner.acknowledged { Stage::Run } else { Stage::Done }
                 }
-                Stage::Run if slot.allowed() <= inner.state.lock().sent => {
+                Stage::Run if slot.allowed() <= self.number || !inner.acknowledged => {
                     self.stage = Stage::Run;
-                    return false;
+                    return ended;
                 }
                 Stage::Run | Stage::Done => return true,
             };
@@ -161,28 +173,27 @@ impl Waitable for Item {
     }
 
     fn finish(&mut self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        let done = matches!(self.stage, Stage::Done);
+        if matches!(self.stage, Stage::Done) {
+            return Ok(py.None());
+        }
         self.stage = Stage::Done;
         let inner = &self.inner;
-        match inner.pending.slot.failure() {
-            Some(failure) => Err(errors::raise(py, &failure, &inner.function, inner.trusted)),
-            None if inner.pending.slot.is_ended() && !done => {
-                let text = format!("the stream to {} has ended", inner.function);
-                Err(errors::make(py, "Disconnected", &text, None))
-            }
-            None => Ok(py.None()),
+        if let Some(failure) = inner.pending.slot.failure() {
+            return Err(errors::raise(py, &failure, &inner.function, inner.trusted));
         }
+        let text = format!("the stream to {} has ended", inner.function);
+        Err(errors::make(py, "Disconnected", &text, None))
     }
 
     fn expire(&mut self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         let unsent = matches!(self.stage, Stage::Credit(_));
-        self.stage = Stage::Done;
-        let lost = py.detach(|| self.inner.give_up());
-        let lost = match lost {
+        let lost = match py.detach(|| self.inner.give_up()) {
+            // Somebody else ended it meanwhile.
             None => return self.finish(py),
             Some(Lost::Sent) if unsent => Lost::NoCredit,
             Some(lost) => lost,
         };
+        self.stage = Stage::Done;
         Err(self.clock.expired(py, &self.inner.function, lost, None))
     }
 }
@@ -197,6 +208,7 @@ impl Inner {
 
 impl Drop for Item {
     fn drop(&mut self) {
+        self.inner.pending.slot.wake_no_more(&self.wake);
         if !matches!(self.stage, Stage::Done) {
             // Whoever waited was interrupted.
             self.inner.give_up();

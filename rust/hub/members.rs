@@ -207,6 +207,31 @@ impl<P, L> Peers<P, L> {
         self.iter().map(|peer| Member(peer.name.clone(), peer.functions.clone())).collect()
     }
 
+    /// Members from the list, behind so many others, until their text has so many bytes or there
+    /// are no more. One with too many functions for a page is listed with their names alone, as far
+    /// as they go.
+    pub(super) fn page(&self, skipped: usize, bytes: usize) -> Vec<Member> {
+        let mut page = Vec::new();
+        let mut size = 0;
+        for peer in self.iter().skip(skipped) {
+            let mut functions = peer.functions.clone();
+            if functions.iter().map(text).sum::<usize>() > bytes {
+                let mut room = bytes;
+                functions.retain_mut(|function| {
+                    (function.1, function.2) = Default::default();
+                    room = room.saturating_sub(text(function));
+                    room > 0
+                });
+            }
+            size += peer.name.len() + 3 + functions.iter().map(text).sum::<usize>();
+            page.push(Member(peer.name.clone(), functions));
+            if size >= bytes {
+                break;
+            }
+        }
+        page
+    }
+
     /// For people: who is here and what they offer; at most 50 members, and 50 functions each.
     pub(super) fn describe(&self) -> String {
         const MOST: usize = 50;
@@ -226,4 +251,9 @@ impl<P, L> Peers<P, L> {
         let more = if self.peers.len() > MOST { ", ..." } else { "" };
         format!("connected, with what they offer: {list}{more}")
     }
+}
+
+/// Bytes that a function takes in a list, never more than are encoded.
+fn text(function: &Function) -> usize {
+    function.0.len() + function.1.len() + function.2.len() + 4
 }

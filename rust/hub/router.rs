@@ -7,7 +7,7 @@ use super::through::Throughs;
 use super::{Balance, Ledger, PeerKey, Window};
 use crate::wire::{
     Announcement, Credit, Failure, FailureKind, Flags, Format, Frame, Function, Hello, Key, Kind,
-    Limits, MAX_FIELDS, MAX_NAME, Member, Presence, Question, Ran, WHOLE, WireError,
+    Limits, MAX_FIELDS, MAX_NAME, MEMBERS_PAGE, Member, Presence, Question, Ran, WHOLE, WireError,
 };
 
 /// A frame, and what its owner attached to it: a body too large for one frame, in any form that
@@ -339,9 +339,10 @@ impl<P: Clone, L> Hub<P, L> {
     }
 
     fn ask(&mut self, from: PeerKey, id: u64, question: Question, out: &mut Vec<Action<P, L>>) {
-        if question == Question::Members {
-            let answer =
-                Frame::new(Kind::Answer, id).with_body(Member::encode_list(&self.members()));
+        if let Question::Members { from: skipped } = question {
+            let skipped = usize::try_from(skipped).unwrap_or(usize::MAX);
+            let page = self.peers.page(skipped, MEMBERS_PAGE);
+            let answer = Frame::new(Kind::Answer, id).with_body(Member::encode_list(&page));
             self.send(from, Frame { format: Format::MsgPack, ..answer }, out);
         } else if self.questions.of(from) >= MAX_QUESTIONS {
             let text = format!("more than {MAX_QUESTIONS} questions wait for their answers");
@@ -356,7 +357,7 @@ impl<P: Clone, L> Hub<P, L> {
     fn settle_questions(&mut self, out: &mut Vec<Action<P, L>>) {
         let here = |name: &String| *name == self.name || self.peers.named(name).is_some();
         let settled = self.questions.settle(|question| match question {
-            Question::Members => true,
+            Question::Members { .. } => true,
             Question::WaitMembers { names } => names.iter().all(here),
             Question::WaitFunction { name } => self.peers.offered(name),
         });

@@ -36,7 +36,8 @@ struct State {
 pub struct Slot {
     state: Mutex<State>,
     cast: bool,
-    wake: Mutex<Arc<dyn Wake>>,
+    /// Whoever waits: several threads may send items of one stream.
+    wakes: Mutex<Vec<Arc<dyn Wake>>>,
 }
 
 impl std::fmt::Debug for Slot {
@@ -48,17 +49,24 @@ impl std::fmt::Debug for Slot {
 impl Slot {
     /// For a call, or for a cast.
     pub fn new(wake: Arc<dyn Wake>, cast: bool) -> Arc<Self> {
-        Arc::new(Self { state: Mutex::default(), cast, wake: Mutex::new(wake) })
+        Arc::new(Self { state: Mutex::default(), cast, wakes: Mutex::new(vec![wake]) })
     }
 
-    /// From now on this is whom to wake: another thread sends the next item of a stream.
-    pub fn wake_through(&self, wake: Arc<dyn Wake>) {
-        *self.wake.lock() = wake;
+    /// Wakes this one as well, from now on.
+    pub fn wake_too(&self, wake: Arc<dyn Wake>) {
+        self.wakes.lock().push(wake);
+    }
+
+    /// Wakes this one no more, or one time less.
+    pub fn wake_no_more(&self, wake: &Arc<dyn Wake>) {
+        let mut wakes = self.wakes.lock();
+        if let Some(place) = wakes.iter().position(|other| Arc::ptr_eq(other, wake)) {
+            wakes.swap_remove(place);
+        }
     }
 
     fn wake(&self) {
-        let wake = Arc::clone(&self.wake.lock());
-        wake.wake();
+        self.wakes.lock().iter().for_each(|wake| wake.wake());
     }
 
     /// Why a stream failed, if it did.

@@ -87,7 +87,11 @@ pub struct Announcement {
 #[serde(rename_all = "snake_case", tag = "ask")]
 pub enum Question {
     /// Who is here, and what do they offer?
-    Members,
+    Members {
+        /// How many of the list, in order of arrival, to leave out.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        from: u64,
+    },
     /// Answer once all of these are here.
     WaitMembers {
         /// Their names.
@@ -98,6 +102,11 @@ pub enum Question {
         /// Its name.
         name: String,
     },
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 macro_rules! body {

@@ -40,6 +40,8 @@ pub const MAX_FIELDS: usize = 60 * 1024;
 pub const TRANSFER_WINDOW: u64 = 4 * 1024 * 1024;
 /// How many items an unacknowledged stream may be ahead of what its worker has run.
 pub const STREAM_WINDOW: u64 = 256;
+/// A list of members whose body is shorter than this, in bytes, is the last of its pages.
+pub const MEMBERS_PAGE: usize = 256 * 1024;
 /// The longest name of a member or a function, in bytes.
 pub const MAX_NAME: usize = 255;
 /// Ids stay below this, so that JavaScript's numbers hold them.

@@ -89,7 +89,7 @@ fn all_may_end_with_the_connection() {
 fn questions_need_no_credit() {
     let ask = |calls: &mut Calls<u64, ()>| {
         let id = calls.next_id();
-        let frame = Frame::new(Kind::Ask, id).with_body(Question::Members.encode());
+        let frame = Frame::new(Kind::Ask, id).with_body(Question::Members { from: 0 }.encode());
         calls.start(id, 0, frame.into(), true).is_some()
     };
     let mut calls = Calls::default();

@@ -79,7 +79,7 @@ fn members_are_told_with_what_they_offer_in_order_of_arrival() {
     world.join("b", &["add", "sub"]);
     let a = world.join("a", &[]);
     world.forget();
-    world.say(a, ask(3, &Question::Members));
+    world.say(a, ask(3, &Question::Members { from: 0 }));
     let told = world.only("a");
     assert_eq!((told.kind, told.id, told.format), (Kind::Answer, 3, Format::MsgPack));
     let expected =

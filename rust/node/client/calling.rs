@@ -133,7 +133,7 @@ impl Client {
 
     fn message(&self, call: Call, kind: Kind) -> Result<Message, Failure> {
         let size = call.rest.as_ref().map_or(call.body.len() as u64, Source::total);
-        let most = self.options.max_message.min(self.server_max.load(Ordering::Relaxed));
+        let most = self.max_message();
         if size > most {
             return Err(too_large(size, most));
         }
@@ -198,6 +198,9 @@ impl Pending {
         let lost = inner.calls.end(self.id)?;
         inner.streams.remove(&self.id);
         client.counts.note_own(true);
+        if self.kind == Kind::Open {
+            self.slot.fail(given_up());
+        }
         let session = inner.session.clone().filter(|_| lost == Lost::Sent);
         drop(inner);
         if let Some(session) = session {
@@ -228,6 +231,7 @@ impl Pending {
         if inner.calls.is_unsent(self.id) {
             // Nobody heard of it yet, and nobody needs to.
             inner.calls.end(self.id);
+            self.slot.fail(given_up());
             return None;
         }
         let session = inner.session.clone()?;
@@ -236,6 +240,12 @@ impl Pending {
         session.flush(pace);
         Some((session, transfer))
     }
+}
+
+/// What others hear who send items of the same stream.
+fn given_up() -> Failure {
+    let text = "the stream was given up, when one of its items took too long or was interrupted";
+    Failure::new(FailureKind::Disconnected, Ran::Maybe, text)
 }
 
 pub(super) fn too_large(size: u64, most: u64) -> Failure {

@@ -180,6 +180,11 @@ impl Client {
         (!name.is_empty()).then_some(name)
     }
 
+    /// The largest message that may be sent, in bytes.
+    pub fn max_message(&self) -> u64 {
+        self.options.max_message.min(self.server_max.load(Ordering::Relaxed))
+    }
+
     /// Whether pickles from the server are read.
     pub fn trusts_server(&self) -> bool {
         self.trusted.load(Ordering::Relaxed)
@@ -229,7 +234,8 @@ impl Client {
             }
             let slot = Slot::new(wake, false);
             let session = inner.session.clone().filter(|_| inner.phase == Phase::Up);
-            let leaving = session.as_ref().and_then(|session| {
+            let offers = !inner.functions.is_empty();
+            let leaving = session.as_ref().filter(|_| offers).and_then(|session| {
                 let id = inner.calls.next_id();
                 let message = inner.calls.start(
                     id,

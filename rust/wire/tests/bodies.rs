@@ -79,7 +79,7 @@ fn some_hello() -> impl Strategy<Value = Hello> {
 
 fn some_question() -> impl Strategy<Value = Question> {
     prop_oneof![
-        Just(Question::Members),
+        any::<u64>().prop_map(|from| Question::Members { from }),
         vec(".*", 0..4).prop_map(|names| Question::WaitMembers { names }),
         ".*".prop_map(|name| Question::WaitFunction { name }),
     ]
