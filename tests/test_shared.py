@@ -1,0 +1,134 @@
+"""What several threads, or a callback and its caller, hold at the same time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from gates import Gate, gate_of
+from sites import Site
+from worlds import World
+
+from daffi import callback
+from daffi.exceptions import CallTimeout, DaffiError, Evicted, MessageTooLarge, TransmissionFailure
+
+SIZE = 3_000_000
+reused = bytearray(SIZE)
+
+
+@callback
+def shared_keep(item: dict[str, int]) -> None:
+    """Keep an item of a stream."""
+    gate_of(item["key"]).notes.append(item["value"])
+
+
+@callback
+def shared_wait(item: dict[str, int]) -> None:
+    """Wait at the gate with an item of a stream."""
+    gate = gate_of(item["key"])
+    gate.enter()
+    gate.wait()
+    gate.leave()
+
+
+@callback
+def shared_buffer(value: int) -> bytearray:
+    """The same buffer each time, filled anew."""
+    reused[:] = bytes([value]) * SIZE
+    return reused
+
+
+async def test_a_kept_stream_serves_many_threads(world: World, site: Site, gate: Gate) -> None:
+    send = site.conn.stream(timeout=30, serde="PICKLE").shared_keep
+
+    def some(first: int) -> Callable[[], None]:
+        def work() -> None:
+            for value in range(first, first + 50):
+                send({"key": gate.key, "value": value})
+
+        return work
+
+    await world.together(some(first) for first in (0, 100, 200, 300))
+    assert sorted(gate.notes) == [h + v for h in (0, 100, 200, 300) for v in range(50)]
+    for first in (0, 100, 200, 300):
+        mine = [value for value in gate.notes if first <= value < first + 50]
+        assert mine == sorted(mine)
+    del send, some  # which ends the stream
+    await site.settled()
+
+
+async def test_who_shares_a_stream_hears_that_it_was_given_up(
+    world: World, site: Site, gate: Gate
+) -> None:
+    stream = site.conn.stream(timeout=0.5, serde="PICKLE")
+    item = {"key": gate.key, "value": 1}
+    first = world.begin(stream.shared_wait, item)
+    await world.until(lambda: gate.inside == 1)
+    second = world.begin(stream.shared_wait, item)
+    with pytest.raises(CallTimeout):
+        await first.result()
+    with pytest.raises(DaffiError):
+        await second.result()
+    gate.open()
+    await site.settled()
+    assert gate.entered == 1
+
+
+@pytest.mark.parametrize("serde", ["PICKLE", "OPAQUE"])
+async def test_a_result_is_as_it_was_when_it_was_returned(
+    world: World, site: Site, serde: str
+) -> None:
+    def ask(value: int) -> Callable[[], Any]:
+        # OPAQUE takes bytes: their length is the value.
+        argument = b"x" * value if serde == "OPAQUE" else value
+        name = "shared_buffer_opaque" if serde == "OPAQUE" else "shared_buffer"
+        return lambda: getattr(site.conn.rpc(timeout=30, serde=serde), name)(argument)
+
+    for answer in await world.together(ask(value) for value in range(8)):
+        assert len(answer) == SIZE and len(set(answer)) == 1
+
+
+@callback
+def shared_buffer_opaque(value: bytes) -> bytearray:
+    """The same for OPAQUE."""
+    return shared_buffer(len(value))
+
+
+async def test_a_long_list_of_members(world: World, site: Site) -> None:
+    long = [(f"function_{i:04}" * 8, "(" + "x" * 300 + ")", "y" * 200) for i in range(2000)]
+    site.nodes["server" if site.topology == "service" else "worker"]._engine.announce(long)
+    await world.call(site.conn.wait_for_function, long[-1][0], timeout=10)
+    for _ in range(2):
+        members = {one.name: one for one in await world.call(site.conn.members)}
+        assert len(members[site.worker_name].functions) == len(long)
+        assert set(members) >= {site.worker_name, "caller"}
+    assert site.caller.stats()["connections"] == 1
+
+
+async def test_a_name_that_is_too_long_harms_nobody(world: World, site: Site, gate: Gate) -> None:
+    running = world.begin(site.conn.rpc(timeout=30).hold, gate.key, "fine")
+    await world.until(lambda: gate.inside == 1)
+    with pytest.raises(TransmissionFailure, match="255 bytes"):
+        await world.call(getattr(site.conn.rpc(timeout=5), "x" * 300), 1)
+    with pytest.raises(TransmissionFailure, match="255 bytes"):
+        await world.call(site.conn.rpc(timeout=5, receiver="x" * 300).add, 1, 2)
+    gate.open()
+    assert await running.result() == "fine"
+
+
+async def test_an_item_that_is_too_large(world: World, site: Site) -> None:
+    small = await site.join("small", max_message=70_000)
+    with pytest.raises(MessageTooLarge):
+        await world.call(small.stream(timeout=5).stream_any, b"x" * 300_000)
+    assert await world.call(small.rpc(timeout=5).add, 1, 2) == 3
+
+
+async def test_connect_after_the_end_says_what_ended_it(world: World, site: Site) -> None:
+    await site.join("twice")
+    old = site.nodes["twice"]
+    await site.join("twice")
+    with pytest.raises(Evicted):
+        await world.call(old.join)
+    with pytest.raises(Evicted):
+        await world.call(old.connect)
