@@ -39,22 +39,26 @@ def shared_buffer(value: int) -> bytearray:
     return reused
 
 
+def fifty(send: Callable[[Any], None], key: int, first: int) -> Callable[[], None]:
+    """Send fifty items, one after another."""
+
+    def work() -> None:
+        for value in range(first, first + 50):
+            send({"key": key, "value": value})
+
+    return work
+
+
 async def test_a_kept_stream_serves_many_threads(world: World, site: Site, gate: Gate) -> None:
-    send = site.conn.stream(timeout=30, serde="PICKLE").shared_keep
+    async def share() -> None:
+        send = site.conn.stream(timeout=30, serde="PICKLE").shared_keep
+        await world.together(fifty(send, gate.key, first) for first in (0, 100, 200, 300))
 
-    def some(first: int) -> Callable[[], None]:
-        def work() -> None:
-            for value in range(first, first + 50):
-                send({"key": gate.key, "value": value})
-
-        return work
-
-    await world.together(some(first) for first in (0, 100, 200, 300))
+    await share()
     assert sorted(gate.notes) == [h + v for h in (0, 100, 200, 300) for v in range(50)]
     for first in (0, 100, 200, 300):
         mine = [value for value in gate.notes if first <= value < first + 50]
         assert mine == sorted(mine)
-    del send, some  # which ends the stream
     await site.settled()
 
 
