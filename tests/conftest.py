@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import inspect
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +22,10 @@ from gates import Gate, new_gate, open_gates
 from programs import Programs
 from sites import Site
 from worlds import WORLDS, World
+
+# A shell that starts us in the background has SIGINT ignored, and so would all that we start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_configure(config: pytest.Config) -> None:

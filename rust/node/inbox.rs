@@ -8,8 +8,8 @@ use super::refusing::{aborted, refuse};
 use super::{Landing, Large, Message};
 use crate::link::{Link, receive};
 use crate::wire::{
-    Credit, Decoder, Fields, FieldsBuilder, Frame, Key, Kind, MAX_FRAME, Segment, TRANSFER_WINDOW,
-    WHOLE, WireError,
+    Credit, Decoder, Fields, FieldsBuilder, Frame, Key, Kind, MAX_FRAME, PIECE, Segment,
+    TRANSFER_WINDOW, WHOLE, WireError,
 };
 
 /// The least and the most that one read takes into the common buffer, in bytes; and the most while
@@ -90,7 +90,8 @@ impl Inbox {
     pub(super) fn read(&mut self, link: &dyn Link) -> std::io::Result<Found> {
         // What belongs to a large message is better read to its place than through the buffer.
         let most = if self.transfers.is_empty() { LARGE_READ } else { MIXED_READ };
-        let most = self.read.min(most);
+        // A frame that has begun is fetched at once, as far as a piece is long.
+        let most = self.read.min(most).max(self.decoder.missing().min(PIECE));
         let buffer = self.decoder.buffer();
         // A little less than a whole read is better than other memory.
         let spare = buffer.capacity() - buffer.len();

@@ -41,6 +41,12 @@ impl Decoder {
         Head::decode(head, self.limit).map(Some)
     }
 
+    /// How many bytes the frame that has begun to arrive still lacks, as far as its head says.
+    pub fn missing(&self) -> usize {
+        let Ok(Some(head)) = self.peek() else { return 0 };
+        (HEADER_LEN + head.fields_len + head.body_len).saturating_sub(self.buffer.len())
+    }
+
     /// Steps over a head and its fields, if they are here; the body is the caller's business.
     ///
     /// This is how a piece of a large message goes straight to where it belongs.
