@@ -109,7 +109,9 @@ class Service(_Server):
     """A server that runs callbacks itself: clients connect to it and call them.
 
     `workers` is how many callbacks may run at once; `expose` the functions, or names, that it
-    offers, all that are registered where it is None.
+    offers, all that are registered where it is None. A callback that calls on may be called back
+    by what it called, with one worker too; two unrelated calls that wait for each other's workers
+    wait until one of them times out.
     """
 
     def __init__(

@@ -242,7 +242,7 @@ async def test_stats(world: World, site: Site, gate: Gate) -> None:
 
     running = [world.begin(site.conn.rpc(timeout=20).hold, gate.key) for _ in range(3)]
     await world.until(lambda: site.worker.stats()["queued"] == 2)
-    assert site.worker.stats()["running"] == 1
+    await world.until(lambda: site.worker.stats()["running"] == 1)
     assert site.caller.stats()["calls_in_flight"] == 3
     if site.topology == "router":
         assert site.server.stats()["calls_in_flight"] == 3

@@ -1,11 +1,10 @@
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use super::errors;
+use super::facts::{PyAddress, PyFunction, event, members, seconds, stats, within};
 use super::job::Job;
 use super::mailbox::{Mailbox, Post, Seat};
 use super::memory::{self, Loan, Memory};
@@ -14,56 +13,9 @@ use super::payload::{self, Lending};
 use super::process::{self, Node};
 use super::stream::Stream;
 use super::wait::{Look, ThreadWake, Waiting, Woken, park, run, wait};
-use crate::node::Address;
-use crate::node::{self, Call, ClientOptions, Stats, Target};
-use crate::wire::{Failure, FailureKind, Flags, Function, Kind, MEMBERS_PAGE, Member, Question};
-
-/// `("tcp", host, port)` or `("unix", path, 0)`.
-pub(super) type PyAddress = (String, String, u16);
-pub(super) type PyFunction = (String, String, String);
-
-pub(super) fn address((kind, place, port): PyAddress) -> Address {
-    match kind.as_str() {
-        "unix" => Address::Unix(PathBuf::from(place)),
-        _ => Address::Tcp(place, port),
-    }
-}
-
-pub(super) fn functions(list: Vec<PyFunction>) -> Vec<Function> {
-    list.into_iter().map(|(name, signature, doc)| Function(name, signature, doc)).collect()
-}
-
-pub(super) fn members(list: Vec<Member>) -> Vec<(String, Vec<PyFunction>)> {
-    let function = |Function(name, signature, doc)| (name, signature, doc);
-    list.into_iter()
-        .map(|Member(name, functions)| (name, functions.into_iter().map(function).collect()))
-        .collect()
-}
-
-pub(super) fn stats<'py>(py: Python<'py>, stats: &Stats) -> PyResult<Bound<'py, PyDict>> {
-    let all = PyDict::new(py);
-    let functions = PyDict::new(py);
-    for (name, called, failed) in &stats.functions {
-        let one = PyDict::new(py);
-        one.set_item("calls", called)?;
-        one.set_item("errors", failed)?;
-        functions.set_item(name, one)?;
-    }
-    all.set_item("connections", stats.connections)?;
-    all.set_item("members", stats.members)?;
-    all.set_item("calls_in_flight", stats.calls_in_flight)?;
-    all.set_item("running", stats.running)?;
-    all.set_item("queued", stats.queued)?;
-    all.set_item("streams", stats.streams)?;
-    all.set_item("transfers", stats.transfers)?;
-    all.set_item("bytes_sent", stats.bytes_sent)?;
-    all.set_item("bytes_received", stats.bytes_received)?;
-    all.set_item("bytes_queued", stats.bytes_queued)?;
-    all.set_item("calls", stats.calls)?;
-    all.set_item("errors", stats.errors)?;
-    all.set_item("functions", functions)?;
-    Ok(all)
-}
+use super::{errors, facts};
+use crate::node::{self, Call, ClientOptions, Target};
+use crate::wire::{Failure, FailureKind, Flags, Kind, MEMBERS_PAGE, Member, Question};
 
 /// How long a list of members may take, in seconds, and how long one that only explains an error.
 const PATIENCE: f64 = 10.0;
@@ -93,7 +45,7 @@ impl Client {
     ) -> PyResult<Self> {
         let options = ClientOptions {
             name,
-            address: self::address(address),
+            address: facts::address(address),
             max_message,
             reconnect,
             connect_timeout: seconds(connect_timeout)?,
@@ -260,7 +212,7 @@ impl Client {
     }
 
     fn announce(&self, py: Python<'_>, functions: Vec<PyFunction>) {
-        py.detach(|| self.node.announce(self::functions(functions)));
+        py.detach(|| self.node.announce(facts::functions(functions)));
     }
 
     fn members(&self, py: Python<'_>) -> PyResult<Vec<(String, Vec<PyFunction>)>> {
@@ -396,25 +348,5 @@ impl Client {
                 _ => py.check_signals()?,
             }
         }
-    }
-}
-
-pub(super) fn seconds(seconds: f64) -> PyResult<Duration> {
-    let bad = |_| pyo3::exceptions::PyValueError::new_err("a time is 0 or more seconds");
-    Duration::try_from_secs_f64(seconds.min(1e9)).map_err(bad)
-}
-
-pub(super) fn event(presence: Option<crate::wire::Presence>) -> Option<(&'static str, String)> {
-    let crate::wire::Presence(here, name) = presence?;
-    Some((if here { "connected" } else { "disconnected" }, name))
-}
-
-pub(super) async fn within<T>(
-    most: Option<Duration>,
-    future: impl Future<Output = T>,
-) -> Option<T> {
-    match most {
-        Some(most) => tokio::time::timeout(most, future).await.ok(),
-        None => Some(future.await),
     }
 }

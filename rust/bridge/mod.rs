@@ -14,6 +14,7 @@
 //! | `mailbox` | calls that came, waiting for their threads |
 //! | `job` | one of them: `Job`, and `Parking` to wait beside it |
 //! | `client` | `Client` |
+//! | `facts` | what clients and servers take and show alike |
 //! | `outgoing` | calls of ours that are waited for |
 //! | `stream` | streams of ours |
 //! | `server` | `Server` |
@@ -22,6 +23,7 @@
 
 mod client;
 mod errors;
+mod facts;
 mod formats;
 mod job;
 mod journal;

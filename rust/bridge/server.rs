@@ -3,10 +3,10 @@ use std::sync::Arc;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use super::client::{
+use super::errors;
+use super::facts::{
     PyAddress, PyFunction, address, event, functions, members, seconds, stats, within,
 };
-use super::errors;
 use super::mailbox::{Mailbox, Post};
 use super::process::{self, Node};
 use super::wait::run;

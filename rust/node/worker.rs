@@ -305,8 +305,9 @@ impl Incoming {
     /// Begins to run it. False when it must not run any more; it is then answered already.
     pub fn begin(&mut self) -> bool {
         if !std::mem::replace(&mut self.begun, true) {
-            self.worker.waiting.fetch_sub(1, Ordering::AcqRel);
+            // In this order: whoever waits for both to be none must not see neither.
             self.worker.running.fetch_add(1, Ordering::AcqRel);
+            self.worker.waiting.fetch_sub(1, Ordering::AcqRel);
             self.no_longer_waits();
         }
         if self.is_cancelled() {

@@ -1,0 +1,77 @@
+//! What clients and servers take and show alike, between Python's objects and the engine's.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use crate::node::{Address, Stats};
+use crate::wire::{Function, Member};
+
+/// `("tcp", host, port)` or `("unix", path, 0)`.
+pub(super) type PyAddress = (String, String, u16);
+pub(super) type PyFunction = (String, String, String);
+
+pub(super) fn address((kind, place, port): PyAddress) -> Address {
+    match kind.as_str() {
+        "unix" => Address::Unix(PathBuf::from(place)),
+        _ => Address::Tcp(place, port),
+    }
+}
+
+pub(super) fn functions(list: Vec<PyFunction>) -> Vec<Function> {
+    list.into_iter().map(|(name, signature, doc)| Function(name, signature, doc)).collect()
+}
+
+pub(super) fn members(list: Vec<Member>) -> Vec<(String, Vec<PyFunction>)> {
+    let function = |Function(name, signature, doc)| (name, signature, doc);
+    list.into_iter()
+        .map(|Member(name, functions)| (name, functions.into_iter().map(function).collect()))
+        .collect()
+}
+
+pub(super) fn stats<'py>(py: Python<'py>, stats: &Stats) -> PyResult<Bound<'py, PyDict>> {
+    let all = PyDict::new(py);
+    let functions = PyDict::new(py);
+    for (name, called, failed) in &stats.functions {
+        let one = PyDict::new(py);
+        one.set_item("calls", called)?;
+        one.set_item("errors", failed)?;
+        functions.set_item(name, one)?;
+    }
+    all.set_item("connections", stats.connections)?;
+    all.set_item("members", stats.members)?;
+    all.set_item("calls_in_flight", stats.calls_in_flight)?;
+    all.set_item("running", stats.running)?;
+    all.set_item("queued", stats.queued)?;
+    all.set_item("streams", stats.streams)?;
+    all.set_item("transfers", stats.transfers)?;
+    all.set_item("bytes_sent", stats.bytes_sent)?;
+    all.set_item("bytes_received", stats.bytes_received)?;
+    all.set_item("bytes_queued", stats.bytes_queued)?;
+    all.set_item("calls", stats.calls)?;
+    all.set_item("errors", stats.errors)?;
+    all.set_item("functions", functions)?;
+    Ok(all)
+}
+
+pub(super) fn seconds(seconds: f64) -> PyResult<Duration> {
+    let bad = |_| pyo3::exceptions::PyValueError::new_err("a time is 0 or more seconds");
+    Duration::try_from_secs_f64(seconds.min(1e9)).map_err(bad)
+}
+
+pub(super) fn event(presence: Option<crate::wire::Presence>) -> Option<(&'static str, String)> {
+    let crate::wire::Presence(here, name) = presence?;
+    Some((if here { "connected" } else { "disconnected" }, name))
+}
+
+pub(super) async fn within<T>(
+    most: Option<Duration>,
+    future: impl Future<Output = T>,
+) -> Option<T> {
+    match most {
+        Some(most) => tokio::time::timeout(most, future).await.ok(),
+        None => Some(future.await),
+    }
+}
