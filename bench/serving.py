@@ -11,7 +11,7 @@ from bench import nodes, talk
 
 def service(order: dict[str, Any]) -> None:
     """A Service with the bench's callbacks."""
-    import bench.callbacks  # noqa: F401
+    import bench.callbacks  # noqa: F401 - registers what it serves
 
     _node = nodes.start_service(order["address"])
     talk.say(ready=True)
@@ -27,7 +27,7 @@ def router(order: dict[str, Any]) -> None:
 
 def worker(order: dict[str, Any]) -> None:
     """A Client of the Router, with the bench's callbacks."""
-    import bench.callbacks  # noqa: F401
+    import bench.callbacks  # noqa: F401 - registers what it serves
 
     _node = nodes.start_worker(order["name"], order["address"])
     talk.say(ready=True)

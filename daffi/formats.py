@@ -36,7 +36,7 @@ class SerdeFormat(IntEnum):
     @classmethod
     def of(cls, serde: SerdeFormat | str) -> SerdeFormat:
         """The format of that name, or itself; `ValueError` names those that there are."""
-        return cls(serde)  # type: ignore[arg-type]
+        return cls(serde)  # type: ignore[arg-type]  # a name: see _missing_
 
     @classmethod
     def _missing_(cls, value: object) -> SerdeFormat:

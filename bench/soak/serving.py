@@ -25,7 +25,7 @@ def router(order: dict[str, Any]) -> None:
 
 def service(order: dict[str, Any]) -> None:
     """The Service."""
-    import bench.soak.callbacks  # noqa: F401
+    import bench.soak.callbacks  # noqa: F401 - registers what it serves
 
     node = Service("service", **order["address"], workers=order["workers"])
     node.start()
