@@ -42,6 +42,7 @@ impl Socket {
     /// Takes over a TCP connection.
     pub fn tcp(stream: TcpStream) -> io::Result<Self> {
         stream.set_nodelay(true)?;
+        unpace(&stream);
         Ok(Self { stream: Stream::Tcp(stream), failed: AtomicI32::new(0) })
     }
 
@@ -85,6 +86,23 @@ impl Socket {
         };
         part.map_or(result, Ok)
     }
+}
+
+/// Loopback has no bottleneck to find out about, and a congestion control that looks for one (BBR
+/// paces what it sends) halves what goes through. "reno" is in every Linux; elsewhere, or where it
+/// is not allowed, the system's own stays.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn unpace(stream: &TcpStream) {
+    if is_loopback(stream) {
+        let _ = SockRef::from(stream).set_tcp_congestion(b"reno");
+    }
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn unpace(_: &TcpStream) {}
+
+fn is_loopback(stream: &TcpStream) -> bool {
+    stream.peer_addr().is_ok_and(|addr| addr.ip().to_canonical().is_loopback())
 }
 
 impl Link for Socket {
@@ -145,9 +163,7 @@ impl Link for Socket {
 
     fn trust(&self) -> Trust {
         let near = match &self.stream {
-            Stream::Tcp(stream) => {
-                stream.peer_addr().is_ok_and(|addr| addr.ip().to_canonical().is_loopback())
-            }
+            Stream::Tcp(stream) => is_loopback(stream),
             #[cfg(unix)]
             Stream::Unix(stream) => {
                 let uid = rustix::process::getuid().as_raw();
