@@ -7,11 +7,18 @@ and decoded here; OPAQUE, `bytes` or `str` (any buffer when sending) and `None` 
 Arguments travel as the payload `(args, kwargs)` in JSON and MSGPACK.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextvars import Context
 from typing import Any, final
 
+from typing_extensions import disjoint_base
+
 __all__ = [
+    "Call",
+    "CallCoroutine",
+    "CallFuture",
     "Client",
+    "Completions",
     "Job",
     "Mailbox",
     "Parking",
@@ -33,11 +40,89 @@ _Function = tuple[str, str, str]  # name, signature, first line of its documenta
 _Answer = tuple[int, Any]  # format, payload
 _Address = tuple[str, str, int]  # "tcp", host, port; or "unix", path, 0
 
+# Whatever takes `completions` waits without them; with them it gives at once what that loop
+# awaits, a `Call` or for what happens once per node or connection a future of asyncio.
+
+@final
+class Completions:
+    """What comes for one event loop: outcomes of calls, calls to run, calls to cancel.
+
+    `home` is the loop, or what stands for it, and `soon(function)` runs a function in its next
+    turn. A loop that is not one of asyncio gives `waiter`, an async function that waits for a
+    `Call`. The loop watches `fileno()`; one that can't watch files gives `wake`, which may be
+    called from any thread.
+    """
+
+    home: Any
+    def __new__(
+        cls,
+        home: Any,
+        soon: Callable[[Callable[[], None]], object],
+        *,
+        waiter: Callable[[Call], Any] | None = None,
+        wake: Callable[[], object] | None = None,
+    ) -> Completions: ...
+    def fileno(self) -> int: ...
+    def drain(self) -> list[tuple[Context, Callable[[Any], object], Any]]:
+        """What is to be run now. What is sent until `let_go` leaves with that, in one write."""
+
+    def let_go(self) -> None: ...
+    def close(self) -> None:
+        """The loop has ended."""
+
+@disjoint_base
+class Call:
+    """A call that was made from an event loop; it may be awaited once.
+
+    On asyncio it does what an `asyncio.Future` does. Cancelling cancels the call.
+    """
+
+    _asyncio_future_blocking: bool | None
+    @staticmethod
+    def by_hand(completions: Completions, cancel: Callable[[], object] | None = None) -> Call:
+        """One that `set_result` or `set_exception` ends; cancelled, it calls `cancel`."""
+
+    def set_result(self, value: Any) -> None: ...
+    def set_exception(self, error: BaseException) -> None: ...
+    def done(self) -> bool: ...
+    def cancelled(self) -> bool: ...
+    def result(self) -> Any: ...
+    def exception(self) -> BaseException | None: ...
+    def cancel(self, msg: Any = None) -> bool: ...
+    def get_loop(self) -> Any: ...
+    def add_done_callback(
+        self, callback: Callable[[Any], object], *, context: Context | None = None
+    ) -> None: ...
+    def remove_done_callback(self, callback: Callable[[Any], object]) -> int: ...
+    def __await__(self) -> Any: ...
+    def __iter__(self) -> Any: ...
+    def __next__(self) -> Any: ...
+
+@final
+class CallCoroutine(Call):
+    """What is made: for `create_task` a coroutine."""
+
+    def send(self, value: Any) -> Any: ...
+    def throw(self, kind: Any, value: Any = None, traceback: Any = None) -> Any: ...
+    def close(self) -> None: ...
+
+@final
+class CallFuture(Call):
+    """What it becomes in the hands of `asyncio.wait`, which takes no coroutines."""
+
 @final
 class Mailbox:
     """Calls that came for one node, waiting for the threads that run them."""
 
-    def __new__(cls, workers: int) -> Mailbox: ...
+    def __new__(cls, workers: int, on_loop: bool = False) -> Mailbox:
+        """`on_loop`: coroutine functions run on a loop, and `workers` counts them too."""
+
+    def settle(self, completions: Completions, start: Callable[[list[Job]], object]) -> None:
+        """From now on jobs of coroutine functions are given to `start`, on that loop."""
+
+    def set_coroutines(self, names: Sequence[str]) -> None:
+        """These functions are coroutine functions."""
+
     def take(self) -> Job | None:
         """Wait for the next job; `None` once the mailbox is closed and empty.
 
@@ -64,6 +149,9 @@ class Job:
     deadline: float | None  # seconds on the clock of time.monotonic()
     oneway: bool  # nobody waits for the outcome
     cancelled: bool
+
+    def on_cancel(self, cancel: Callable[[None], object]) -> None:
+        """Have `cancel(None)` called on the job's loop when it is given up or too late."""
 
     def begin(self) -> bool:
         """Whether the call should still run; False when it was cancelled or is too late."""
@@ -106,7 +194,9 @@ class Pending:
 class Stream:
     """One stream to one worker. Dropping it ends it."""
 
-    def send(self, payload: Any, timeout: float | None = None) -> Pending | None:
+    def send(
+        self, payload: Any, timeout: float | None = None, completions: Completions | None = None
+    ) -> Any:
         """Send one item, waiting for credit; with acknowledgements, also until it has run."""
 
     def end(self) -> None: ...
@@ -124,7 +214,7 @@ class Client:
         connect_timeout: float,
         allow_pickle: bool | None,
     ) -> Client: ...
-    def connect(self, wait: float | None) -> None: ...
+    def connect(self, wait: float | None, completions: Completions | None = None) -> Any: ...
     @property
     def server(self) -> str | None:
         """The name of the server that we greeted last; None before the first time."""
@@ -139,8 +229,12 @@ class Client:
         cast: bool = False,
         timeout: float | None = None,
         parent: Job | None = None,
-    ) -> _Answer | dict[str, _Answer | BaseException] | Pending:
-        """Call and wait. The dict is for casts.
+        completions: Completions | None = None,
+        convert: Callable[..., Any] | None = None,
+    ) -> Any:
+        """Call and wait: an answer, for casts a dict of answers and exceptions, or `Pending`.
+
+        `convert` makes of that what a `Call` gives.
 
         A call made inside a callback names the callback's job as its `parent`: it joins the
         chain and inherits the deadline.
@@ -155,8 +249,9 @@ class Client:
         receivers: Sequence[str] | None = None,
         cast: bool = False,
         parent: Job | None = None,
-    ) -> None:
-        """Call and forget; waits while the pipe is full."""
+        completions: Completions | None = None,
+    ) -> Any:
+        """Call and forget; waits while the pipe is full. A loop gets `Overloaded` instead."""
 
     def open(
         self,
@@ -168,26 +263,33 @@ class Client:
         timeout: float | None = None,
         parent: Job | None = None,
     ) -> Stream: ...
-    def wait_for_members(self, names: Sequence[str], timeout: float | None) -> None: ...
-    def wait_for_function(self, name: str, timeout: float | None) -> None: ...
+    def wait_for_members(
+        self, names: Sequence[str], timeout: float | None, completions: Completions | None = None
+    ) -> Any: ...
+    def wait_for_function(
+        self, name: str, timeout: float | None, completions: Completions | None = None
+    ) -> Any: ...
 
     # What follows is the same on a Server.
     def announce(self, functions: Sequence[_Function]) -> None:
         """The functions that this node offers from now on, all of them."""
 
-    def members(self) -> list[tuple[str, list[_Function]]]: ...
+    def members(self, completions: Completions | None = None) -> Any: ...
     def stats(self) -> dict[str, Any]: ...
     def watch(self) -> None:
         """Ask for presence events; before or after the start."""
 
-    def next_event(self) -> tuple[str, str] | None:
+    def next_event(self, completions: Completions | None = None) -> Any:
         """Wait for ("connected" | "disconnected", member); None when the node has stopped."""
 
-    def join(self, timeout: float | None) -> bool:
+    def join(self, timeout: float | None, completions: Completions | None = None) -> Any:
         """Wait until the node has stopped (True); raises what ended a client for good."""
 
-    def stop(self, timeout: float) -> None:
+    def stop(self, timeout: float, completions: Completions | None = None) -> Any:
         """Drain for at most `timeout` seconds, then close."""
+
+    def abandon(self) -> None:
+        """End it at once, without goodbyes."""
 
 @final
 class Server:
@@ -203,16 +305,17 @@ class Server:
     ) -> Server:
         """A Router has no mailbox; a Service has one."""
 
-    def start(self) -> None: ...
+    def start(self, completions: Completions | None = None) -> Any: ...
     @property
     def port(self) -> int | None: ...
     def announce(self, functions: Sequence[_Function]) -> None: ...
-    def members(self) -> list[tuple[str, list[_Function]]]: ...
+    def members(self, completions: Completions | None = None) -> Any: ...
     def stats(self) -> dict[str, Any]: ...
     def watch(self) -> None: ...
-    def next_event(self) -> tuple[str, str] | None: ...
-    def join(self, timeout: float | None) -> bool: ...
-    def stop(self, timeout: float) -> None: ...
+    def next_event(self, completions: Completions | None = None) -> Any: ...
+    def join(self, timeout: float | None, completions: Completions | None = None) -> Any: ...
+    def stop(self, timeout: float, completions: Completions | None = None) -> Any: ...
+    def abandon(self) -> None: ...
 
 def shutdown() -> None:
     """Stop every node of this process at once; for `atexit`."""

@@ -105,8 +105,8 @@ class Dispatcher:
     """Runs the jobs of one mailbox on threads that are made when they are needed."""
 
     def __init__(self, name: str, mailbox: Mailbox) -> None:
+        self.mailbox = mailbox
         self._name = name
-        self._mailbox = mailbox
         self._functions: dict[str, Callable[..., Any]] = {}
         self._lock = threading.Lock()
         self._started = 0
@@ -119,7 +119,7 @@ class Dispatcher:
 
     def start(self) -> None:
         """Start taking jobs, if there is a function to run; may be called again."""
-        if self._functions and self._started == 0 and self._mailbox.crowded():
+        if self._functions and self._started == 0 and self.mailbox.crowded():
             self._start_thread()
 
     def close(self) -> None:
@@ -127,7 +127,7 @@ class Dispatcher:
         with self._lock:
             self._closed = True
             loop, self._loop = self._loop, None
-        self._mailbox.close()
+        self.mailbox.close()
         if loop is not None:
             loop.close()
 
@@ -153,7 +153,7 @@ class Dispatcher:
             _log.exception("no thread could be started for callbacks")
 
     def _take(self) -> None:
-        mailbox = self._mailbox
+        mailbox = self.mailbox
         _here.dispatcher = self
         while True:
             job = mailbox.take()
@@ -165,27 +165,44 @@ class Dispatcher:
             del job  # not kept while waiting for the next one
 
     def _answer(self, job: Job) -> None:
-        format = job.format
-        name = job.function
-        function = self._functions.get(name)
-        if function is None:
-            job.fail("unreachable", "", f"{self._name} does not offer {name!r}", "", None, None)
+        called = self.take_call(job)
+        if called is None:
             return
-        try:
-            args, kwargs = unpack_arguments(format, job.payload())
-        except Exception as error:
-            kind = "serde_not_allowed" if isinstance(error, SerdeNotAllowed) else "unreadable"
-            job.fail(kind, "", f"{name}: {error}", "", None, None)
-            return
-        _job.set(job)
-        _host.set(self)
+        function, args, kwargs = called
         try:
             result = function(*args, **kwargs)
             if type(result) is CoroutineType:
                 result = self._await(job, result)
         except BaseException as error:
-            self._fail(job, error)
+            self.fail(job, error)
             return
+        self.finish(job, result)
+
+    def take_call(
+        self, job: Job
+    ) -> tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]] | None:
+        """The function and its arguments; None when there are none, and it is answered so.
+
+        From here on the current context is the job's.
+        """
+        name = job.function
+        function = self._functions.get(name)
+        if function is None:
+            job.fail("unreachable", "", f"{self._name} does not offer {name!r}", "", None, None)
+            return None
+        try:
+            args, kwargs = unpack_arguments(job.format, job.payload())
+        except Exception as error:
+            kind = "serde_not_allowed" if isinstance(error, SerdeNotAllowed) else "unreadable"
+            job.fail(kind, "", f"{name}: {error}", "", None, None)
+            return None
+        _job.set(job)
+        _host.set(self)
+        return function, args, kwargs
+
+    def finish(self, job: Job, result: Any) -> None:
+        """Answer with what the function returned."""
+        format = job.format
         if job.oneway:
             result = None if format != SerdeFormat.OPAQUE else b""
         try:
@@ -193,10 +210,11 @@ class Dispatcher:
         except Exception as error:
             kind = "too_large" if isinstance(error, MessageTooLarge) else "serialization"
             if not isinstance(error, (MessageTooLarge, SerializationError, TypeError)):
-                _log.exception("the result of %s could not be sent", name)
-            job.fail(kind, "", f"the result of {name}: {error}", "", None, None)
+                _log.exception("the result of %s could not be sent", job.function)
+            job.fail(kind, "", f"the result of {job.function}: {error}", "", None, None)
 
-    def _fail(self, job: Job, error: BaseException) -> None:
+    def fail(self, job: Job, error: BaseException) -> None:
+        """Answer with what the function raised."""
         if job.oneway:
             _log.error("%s raised, and its caller does not wait", job.function, exc_info=error)
         pickled = dumps if job.format == SerdeFormat.PICKLE else None

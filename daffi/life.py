@@ -1,7 +1,7 @@
-"""The life of a blocking node: it begins, announces, is joined, tells of others, stops.
+"""What all nodes have in common, in every world: names, announcing, telling of others.
 
-What all three kinds of nodes have in common; the kinds are in `sync`. No option is checked and
-no call is made here. The engine is given to it. Imports `node`, `dispatch`, `presence`,
+The three kinds are in `kinds`, and how a world waits is in its own front: nothing here takes
+time. No option is checked and no call is made here. Imports `node`, `dispatch`, `presence`,
 `registry` and `exceptions`.
 """
 
@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol, TypeVar
 
 from daffi import node
+from daffi._native import Completions
 from daffi.dispatch import Dispatcher
 from daffi.exceptions import InitializationError
-from daffi.node import Member
 from daffi.presence import Handler, Presence, Source
 from daffi.registry import registry
 
@@ -22,13 +22,17 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 
 
 class Engine(Source, Protocol):
-    """What the engine's client and server have in common."""
+    """What the engine's client and server have in common.
+
+    Without `completions` these wait; with them they give what that loop awaits.
+    """
 
     def announce(self, functions: Sequence[node.Function]) -> None: ...
-    def members(self) -> list[tuple[str, list[node.Function]]]: ...
+    def members(self, completions: Completions | None = None) -> Any: ...
     def stats(self) -> dict[str, Any]: ...
-    def join(self, timeout: float | None) -> bool: ...
-    def stop(self, timeout: float) -> None: ...
+    def join(self, timeout: float | None, completions: Completions | None = None) -> Any: ...
+    def stop(self, timeout: float, completions: Completions | None = None) -> Any: ...
+    def abandon(self) -> None: ...
 
 
 class Node:
@@ -37,6 +41,8 @@ class Node:
     A node that merely exists has opened nothing. It belongs to the process that made it: in a
     forked child every method raises `ForkedError`.
     """
+
+    _presence_kind: type[Presence]
 
     def __init__(
         self,
@@ -56,7 +62,7 @@ class Node:
         self._announcing = threading.Lock()
         self._up = False
         self._stopped = False
-        self._presence = Presence(engine, name, self.server_name)
+        self._presence = self._presence_kind(engine, name, self.server_name)
 
     @property
     def app_name(self) -> str:
@@ -84,16 +90,6 @@ class Node:
     def __repr__(self) -> str:
         return f"<{self.info}>"
 
-    def members(self) -> list[Member]:
-        """Everybody on the network and what they offer, asked of the server now.
-
-        That is every client, this one included, and a Service, which runs callbacks as they
-        do; not a Router, which offers nothing. `TimeoutError` when a client's server does not
-        answer in 10 s.
-        """
-        self._birth.check()
-        return node.members(self._engine.members())
-
     def stats(self) -> dict[str, Any]:
         """Gauges and counters of this node: connections, calls in flight, queued, bytes."""
         self._birth.check()
@@ -109,10 +105,6 @@ class Node:
         self._birth.check()
         if not callable(handler):
             raise TypeError(f"an event handler is a function, not {type(handler).__name__}")
-        import inspect
-
-        if inspect.iscoroutinefunction(handler):
-            raise TypeError("an async event handler needs an asyncio node; pass a plain function")
         self._presence.add(handler)
         return handler
 
@@ -127,88 +119,43 @@ class Node:
         return function
 
     def _on(self, kind: str, function: Callable[[str], Any]) -> None:
-        def handler(event: dict[str, str]) -> None:
-            if event["type"] == kind:
-                function(event["member"])
+        def handler(event: dict[str, str]) -> Any:
+            return function(event["member"]) if event["type"] == kind else None
 
+        self._presence.check(function)
         self.add_event_handler(handler)
 
-    def join(self) -> None:
-        """Wait until the node is stopped.
+    @classmethod
+    def _dispatch(cls, name: str, workers: int | None) -> Dispatcher:
+        """Whoever runs the callbacks of a node of this world."""
+        raise NotImplementedError
 
-        In the main thread SIGINT and SIGTERM stop it too, and `join` returns normally; the
-        handlers that were there before are put back first, so that a second Ctrl-C interrupts
-        the stopping. A client that can't come back raises `Disconnected` or `Evicted`.
+    def _may_begin(self) -> bool:
+        """Whether it is to be opened now; False when it is up. `InitializationError` at the end.
+
+        From here on it announces its functions.
         """
         self._birth.check()
-        if not self._up:
-            raise InitializationError(f"{self.info}: there is nothing to wait for yet")
-        if threading.current_thread() is not threading.main_thread():
-            while not self._engine.join(None):
-                pass
-            return
-        import signal
+        if self._stopped:
+            raise InitializationError(f"{self.info}; make a new one")
+        if self._up:
+            return False
+        if self._dispatcher is not None:
+            registry.listen(self._announce)
+            self._announce()
+        return True
 
-        heard: list[int] = []
-        before: dict[signal.Signals, Any] = {}
+    def _has_begun(self) -> None:
+        self._up = True
+        if self._dispatcher is not None:
+            self._dispatcher.start()
 
-        def hear(number: int, _: object) -> None:
-            heard.append(number)
+    def _has_not_begun(self) -> None:
+        registry.unlisten(self._announce)
 
-        try:
-            for number in (signal.SIGINT, signal.SIGTERM):
-                if signal.getsignal(number) is not None:  # else it could not be put back
-                    before[number] = signal.signal(number, hear)
-            while not heard and not self._engine.join(0.1):
-                pass
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-        if heard:
-            self.stop()
-
-    def stop(self) -> None:
-        """Take no new calls, finish those that run, send what is queued, close.
-
-        That takes at most 10 s. May be called again, from any thread; from a callback of this
-        node it returns at once, and the rest happens when the callback is done.
-        """
-        self._birth.check()
-        if self._dispatcher is not None and self._dispatcher.is_running_caller():
-            name = f"daffi-{self._name}-stop"
-            threading.Thread(target=self._stop, name=name, daemon=True).start()
-        else:
-            self._stop()
-
-    def _stop(self) -> None:
+    def _is_to_stop(self) -> None:
         self._stopped = True
         registry.unlisten(self._announce)
-        try:
-            self._engine.stop(node.DRAIN)
-        finally:
-            if self._dispatcher is not None:
-                self._dispatcher.close()
-
-    def begin(self, open: Callable[[], None]) -> None:
-        """Announce our functions and open the connection or the port, once."""
-        self._birth.check()
-        with self._beginning:
-            if self._stopped:
-                raise InitializationError(f"{self.info}; make a new one")
-            if self._up:
-                self._engine.join(0)  # raises what ended it for good, if something has
-                return
-            if self._dispatcher is not None:
-                registry.listen(self._announce)
-                self._announce()
-            try:
-                open()
-            except BaseException:
-                registry.unlisten(self._announce)
-                raise
-            self._up = True
-            if self._dispatcher is not None:
-                self._dispatcher.start()
 
     def _announce(self) -> None:
         if self._dispatcher is None or self._stopped:

@@ -51,7 +51,7 @@ class Options(NamedTuple):
     timeout: float | None
 
 
-Binder = Callable[[Way, str, Options], Remote]
+Binder = Callable[[Any, str, Options], Remote]  # the first is the way of a world
 
 
 class Proxy:
@@ -60,7 +60,7 @@ class Proxy:
     Proxies and the functions may be kept, and used from any thread.
     """
 
-    def __init__(self, way: Way, bind: Binder, options: Options) -> None:
+    def __init__(self, way: Any, bind: Binder, options: Options) -> None:
         self._daffi = (way, bind, options)
 
     def __getattr__(self, name: str) -> Remote:
@@ -85,7 +85,7 @@ class Style:
     __slots__ = ("_bind", "_default", "_kept", "_many", "_timed", "_way")
 
     def __init__(
-        self, way: Way, bind: Binder, *, many: bool = False, timed: bool = True,
+        self, way: Any, bind: Binder, *, many: bool = False, timed: bool = True,
         default: float | None = None,
     ) -> None:  # fmt: skip
         self._way = way
@@ -182,15 +182,15 @@ def bind_cast(way: Way, name: str, options: Options) -> Remote:
                 answers = way.call(name, format, payload, **how)
             else:
                 answers = way.inside(job, way.call, name, format, payload, parent=job, **how)
-            return _unpack_cast(way.settle(answers))
+            return unpack_cast(way.settle(answers))
         except CallTimeout as late:
-            late.partial = _unpack_cast(late.partial)
+            late.partial = unpack_cast(late.partial)
             raise
 
     return remote
 
 
-def _unpack_cast(answers: dict[str, Any]) -> dict[str, Any]:
+def unpack_cast(answers: dict[str, Any]) -> dict[str, Any]:
     results: dict[str, Any] = {}
     for worker, answer in answers.items():
         if type(answer) is tuple:
@@ -275,7 +275,7 @@ class StreamFunction:
                 "an async iterable needs an asyncio node; a blocking node takes"
                 " a generator, an iterable or a single chunk"
             )
-        if _is_chunk(items):
+        if is_chunk(items):
             self._send_chunk(items)
         else:
             self._send_all(items)
@@ -350,7 +350,7 @@ def _abandon(stream: Stream) -> None:
         stream.end()
 
 
-def _is_chunk(value: Any) -> bool:
+def is_chunk(value: Any) -> bool:
     if isinstance(value, (str, bytes, bytearray, memoryview, dict)):
         return True
     if isinstance(value, (GeneratorType, list, tuple)):

@@ -1,22 +1,25 @@
 """The blocking world: `Router`, `Service`, `Client` and its connection.
 
-Nothing but the kinds of nodes and their waiting: options are checked in `node`, a node's life is
-in `life`, calls are packed in `remote`, callbacks run in `dispatch`, and everything that takes
-time happens in the engine, where every wait hears signals. Imports the engine and all of those;
-no other world's front.
+Nothing but waiting: what a node is made from is in `kinds`, what all nodes share in `life`, calls
+are packed in `remote`, callbacks run in `dispatch`, and everything that takes time happens in the
+engine, where every wait hears signals. Imports the engine and all of those; no other world's
+front.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TypeVar
+import threading
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from daffi import _native, node
 from daffi.dispatch import Dispatcher, current_job, inside, settle
 from daffi.exceptions import InitializationError
 from daffi.formats import SerdeFormat
+from daffi.kinds import ClientKind, RouterKind, ServiceKind
 from daffi.life import Node
-from daffi.node import Member, StrPath
+from daffi.node import Member
+from daffi.presence import ThreadPresence
 from daffi.remote import (
     Proxy,
     Receivers,
@@ -37,7 +40,96 @@ _OPAQUE = SerdeFormat.OPAQUE
 _ServerSelf = TypeVar("_ServerSelf", bound="_Server")
 
 
-class _Server(Node):
+class _Blocking(Node):
+    """Waits with the thread that asks."""
+
+    _presence_kind = ThreadPresence
+
+    @classmethod
+    def _dispatch(cls, name: str, workers: int | None) -> Dispatcher:
+        most = 1 if workers is None else node.whole("workers", workers, 1)
+        return Dispatcher(name, _native.Mailbox(most))
+
+    def members(self) -> list[Member]:
+        """Everybody on the network and what they offer, asked of the server now.
+
+        That is every client, this one included, and a Service, which runs callbacks as they
+        do; not a Router, which offers nothing. `TimeoutError` when a client's server does not
+        answer in 10 s.
+        """
+        self._birth.check()
+        return node.members(self._engine.members())
+
+    def join(self) -> None:
+        """Wait until the node is stopped.
+
+        In the main thread SIGINT and SIGTERM stop it too, and `join` returns normally; the
+        handlers that were there before are put back first, so that a second Ctrl-C interrupts
+        the stopping. A client that can't come back raises `Disconnected` or `Evicted`.
+        """
+        self._birth.check()
+        if not self._up:
+            raise InitializationError(f"{self.info}: there is nothing to wait for yet")
+        if threading.current_thread() is not threading.main_thread():
+            while not self._engine.join(None):
+                pass
+            return
+        import signal
+
+        heard: list[int] = []
+        before: dict[signal.Signals, Any] = {}
+
+        def hear(number: int, _: object) -> None:
+            heard.append(number)
+
+        try:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                if signal.getsignal(number) is not None:  # else it could not be put back
+                    before[number] = signal.signal(number, hear)
+            while not heard and not self._engine.join(0.1):
+                pass
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+        if heard:
+            self.stop()
+
+    def stop(self) -> None:
+        """Take no new calls, finish those that run, send what is queued, close.
+
+        That takes at most 10 s. May be called again, from any thread; from a callback of this
+        node it returns at once, and the rest happens when the callback is done.
+        """
+        self._birth.check()
+        if self._dispatcher is not None and self._dispatcher.is_running_caller():
+            name = f"daffi-{self._name}-stop"
+            threading.Thread(target=self._stop, name=name, daemon=True).start()
+        else:
+            self._stop()
+
+    def _stop(self) -> None:
+        self._is_to_stop()
+        try:
+            self._engine.stop(node.DRAIN)
+        finally:
+            if self._dispatcher is not None:
+                self._dispatcher.close()
+
+    def _begin(self, open: Callable[[], None]) -> None:
+        """Open the connection or the port, once."""
+        with self._beginning:
+            if not self._may_begin():
+                self._engine.join(0)  # raises what ended it for good, if something has
+                return
+            try:
+                open()
+            except BaseException:
+                self._has_not_begun()
+                raise
+            self._has_begun()
+
+
+class _Server(_Blocking):
     _engine: _native.Server
 
     @property
@@ -52,7 +144,7 @@ class _Server(Node):
         `InitializationError`, with address and reason, when that can't be. Nothing happens when
         it is up already.
         """
-        self.begin(self._engine.start)
+        self._begin(self._engine.start)
 
     def __enter__(self: _ServerSelf) -> _ServerSelf:
         self.start()
@@ -62,50 +154,15 @@ class _Server(Node):
         self.stop()
 
 
-class Router(_Server):
+class Router(RouterKind, _Server):
     """The hub: clients and workers connect to it, and it carries calls between them.
 
     It runs no callbacks and opens no payload. With no address it listens on 127.0.0.1 and a
     free port, which is `.port` after `start()`.
     """
 
-    def __init__(
-        self,
-        app_name: str | None = None,
-        host: str | None = None,
-        port: int | None = None,
-        unix_sock_path: StrPath | None = None,
-        *,
-        url: str | None = None,
-        tls: bool = False,
-        cert_file: StrPath | None = None,
-        key_file: StrPath | None = None,
-        ca_file: StrPath | None = None,
-        token: str | None = None,
-        allow_pickle: bool | None = None,
-        allowed_origins: Iterable[str] | None = None,
-        allowed_hosts: Iterable[str] | None = None,
-        balance: str = "round_robin",
-        max_message: int = node.MAX_MESSAGE,
-    ) -> None:
-        node.refuse_security(
-            tls=tls, cert_file=cert_file, key_file=key_file, ca_file=ca_file, token=token,
-            allowed_origins=allowed_origins, allowed_hosts=allowed_hosts,
-        )  # fmt: skip
-        name = node.app_name(app_name)
-        address = node.address(host, port, unix_sock_path, url, server=True)
-        engine = _native.Server(
-            name=name,
-            address=address,
-            mailbox=None,
-            max_message=node.whole("max_message", max_message, 1),
-            allow_pickle=node.switch("allow_pickle", allow_pickle, or_none=True),
-            balance=node.one_of("balance", balance, ("round_robin", "least_pending")),
-        )
-        super().__init__(engine, name, address, None, None)
 
-
-class Service(_Server):
+class Service(ServiceKind, _Server):
     """A server that runs callbacks itself: clients connect to it and call them.
 
     `workers` is how many callbacks may run at once; `expose` the functions, or names, that it
@@ -114,96 +171,14 @@ class Service(_Server):
     wait until one of them times out.
     """
 
-    def __init__(
-        self,
-        app_name: str | None = None,
-        host: str | None = None,
-        port: int | None = None,
-        unix_sock_path: StrPath | None = None,
-        *,
-        url: str | None = None,
-        workers: int | None = None,
-        expose: Iterable[object] | None = None,
-        tls: bool = False,
-        cert_file: StrPath | None = None,
-        key_file: StrPath | None = None,
-        ca_file: StrPath | None = None,
-        token: str | None = None,
-        allow_pickle: bool | None = None,
-        allowed_origins: Iterable[str] | None = None,
-        allowed_hosts: Iterable[str] | None = None,
-        max_message: int = node.MAX_MESSAGE,
-    ) -> None:
-        node.refuse_security(
-            tls=tls, cert_file=cert_file, key_file=key_file, ca_file=ca_file, token=token,
-            allowed_origins=allowed_origins, allowed_hosts=allowed_hosts,
-        )  # fmt: skip
-        name = node.app_name(app_name)
-        address = node.address(host, port, unix_sock_path, url, server=True)
-        mailbox = _mailbox(workers)
-        engine = _native.Server(
-            name=name,
-            address=address,
-            mailbox=mailbox,
-            max_message=node.whole("max_message", max_message, 1),
-            allow_pickle=node.switch("allow_pickle", allow_pickle, or_none=True),
-            balance="round_robin",
-        )
-        super().__init__(engine, name, address, Dispatcher(name, mailbox), expose)
 
-
-class Client(Node):
+class Client(ClientKind, _Blocking):
     """Connects to a Service or a Router, and calls; through a Router it may be called too.
 
     `connect()`, or `with`, gives the `ClientConnection` that calls go through.
     """
 
-    _engine: _native.Client
-
-    def __init__(
-        self,
-        app_name: str | None = None,
-        host: str | None = None,
-        port: int | None = None,
-        unix_sock_path: StrPath | None = None,
-        *,
-        url: str | None = None,
-        workers: int | None = None,
-        expose: Iterable[object] | None = None,
-        tls: bool = False,
-        cert_file: StrPath | None = None,
-        key_file: StrPath | None = None,
-        ca_file: StrPath | None = None,
-        server_hostname: str | None = None,
-        token: str | None = None,
-        allow_pickle: bool | None = None,
-        max_message: int = node.MAX_MESSAGE,
-        default_timeout: float | None = None,
-        reconnect: bool = True,
-        connect_timeout: float = node.CONNECT_TIMEOUT,
-    ) -> None:
-        node.refuse_security(
-            tls=tls, cert_file=cert_file, key_file=key_file, ca_file=ca_file,
-            server_hostname=server_hostname, token=token,
-        )  # fmt: skip
-        name = node.app_name(app_name)
-        address = node.address(host, port, unix_sock_path, url, server=False)
-        mailbox = _mailbox(workers)
-        patience = node.seconds("connect_timeout", connect_timeout)
-        if not patience:
-            raise InitializationError(f"connect_timeout can't be {connect_timeout!r}")
-        default = node.seconds("default_timeout", default_timeout)
-        engine = _native.Client(
-            name=name,
-            address=address,
-            mailbox=mailbox,
-            max_message=node.whole("max_message", max_message, 1),
-            reconnect=bool(node.switch("reconnect", reconnect)),
-            connect_timeout=patience,
-            allow_pickle=node.switch("allow_pickle", allow_pickle, or_none=True),
-        )
-        super().__init__(engine, name, address, Dispatcher(name, mailbox), expose)
-        self._connection = ClientConnection(self, engine, default)
+    _connection: ClientConnection | None = None
 
     def connect(self, wait: float | None = None) -> ClientConnection:
         """Connect and greet; returns the connection, the same one when it is up already.
@@ -212,7 +187,9 @@ class Client(Node):
         with address and reason, when it can't be reached.
         """
         seconds = node.seconds("wait", wait)
-        self.begin(lambda: self._engine.connect(seconds))
+        self._begin(lambda: self._engine.connect(seconds))
+        if self._connection is None:
+            self._connection = ClientConnection(self, self._engine, self._default_timeout)
         return self._connection
 
     def __enter__(self) -> ClientConnection:
@@ -220,10 +197,6 @@ class Client(Node):
 
     def __exit__(self, *exc: object) -> None:
         self.stop()
-
-    def server_name(self) -> str | None:
-        """The name of the server; None before the first connection."""
-        return self._engine.server
 
 
 class ClientConnection:
@@ -335,7 +308,3 @@ class ClientConnection:
 
     def __repr__(self) -> str:
         return f"<connection of {self._client.info}>"
-
-
-def _mailbox(workers: int | None) -> _native.Mailbox:
-    return _native.Mailbox(1 if workers is None else node.whole("workers", workers, 1))

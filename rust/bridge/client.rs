@@ -1,25 +1,31 @@
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
+use super::begin::{Outcome, begin, nothing, outcome};
+use super::completions::Completions;
 use super::facts::{PyAddress, PyFunction, event, members, seconds, stats, within};
 use super::job::Job;
-use super::mailbox::{Mailbox, Post, Seat};
+use super::mailbox::{Mailbox, Post};
 use super::memory::{self, Loan, Memory};
 use super::outgoing::{Clock, Outgoing};
 use super::payload::{self, Lending};
+use super::posting::Posting;
 use super::process::{self, Node};
 use super::stream::Stream;
-use super::wait::{Look, ThreadWake, Waiting, Woken, park, run, wait};
+use super::wait::ThreadWake;
+use super::waiter::Waiter;
 use super::{errors, facts};
 use crate::node::{self, Call, ClientOptions, Target};
-use crate::wire::{Failure, FailureKind, Flags, Kind, MEMBERS_PAGE, Member, Question};
+use crate::wire::{Failure, Flags, Kind, Member, Question};
 
-/// How long a list of members may take, in seconds, and how long one that only explains an error.
-const PATIENCE: f64 = 10.0;
-const BRIEF: f64 = 0.3;
+/// How long a list of members may take, and how long one that only explains an error.
+const PATIENCE: Duration = Duration::from_secs(10);
+const BRIEF: Duration = Duration::from_millis(300);
+/// How many calls that nobody waits for may wait to be sent before an event loop gets an error.
+const MOST_POSTED: usize = 1024;
 
 /// A client node.
 #[pyclass(frozen, module = "daffi._native")]
@@ -54,16 +60,27 @@ impl Client {
         let process = process::current();
         let memory = process.memory();
         let post = Arc::clone(&mailbox.post);
-        let node = node::Client::new(options, post.clone(), memory.clone());
+        let node = node::Client::new(options, mailbox.executor(), memory.clone());
         process.keep(Node::Client(Arc::downgrade(&node), Arc::clone(&post)));
         Ok(Self { node, post, memory, forks: node::forks() })
     }
 
-    fn connect(&self, py: Python<'_>, wait: Option<f64>) -> PyResult<()> {
+    #[pyo3(signature = (wait, completions=None))]
+    fn connect(
+        &self,
+        py: Python<'_>,
+        wait: Option<f64>,
+        completions: Option<&Bound<'_, Completions>>,
+    ) -> PyResult<Py<PyAny>> {
         let wait = wait.map(seconds).transpose()?;
         let node = Arc::clone(&self.node);
-        let connected = run(py, async move { node.connect(wait).await })?;
-        connected.map_err(|error| errors::node(py, &error))
+        begin(py, completions, async move {
+            let connected = node.connect(wait).await;
+            outcome(move |py| match connected {
+                Ok(()) => nothing(py),
+                Err(error) => Err(errors::node(py, &error)),
+            })
+        })
     }
 
     #[getter]
@@ -71,7 +88,7 @@ impl Client {
         self.node.server()
     }
 
-    #[pyo3(signature = (function, format, payload, *, receivers=None, cast=false, timeout=None, parent=None))]
+    #[pyo3(signature = (function, format, payload, *, receivers=None, cast=false, timeout=None, parent=None, completions=None, convert=None))]
     #[allow(clippy::too_many_arguments, reason = "a call has that many facts")]
     fn call(
         &self,
@@ -83,6 +100,8 @@ impl Client {
         cast: bool,
         timeout: Option<f64>,
         parent: Option<&Bound<'_, Job>>,
+        completions: Option<&Bound<'_, Completions>>,
+        convert: Option<Py<PyAny>>,
     ) -> PyResult<Py<PyAny>> {
         let parent = parent.map(Bound::get);
         let clock = Clock::new(timeout, parent.and_then(Job::deadline))?;
@@ -91,8 +110,8 @@ impl Client {
         let chain = parent.map_or(0, Job::chain);
         let (call, loans) = self.pack(&function, format, payload, target, clock.deadline, chain)?;
         memory::await_loans(&loans);
-        let wake = ThreadWake::current();
-        let pending = py.detach(|| self.node.start(call, Kind::Call, wake));
+        let waiter = Waiter::new(py, completions)?;
+        let pending = waiter.send(py, |wake| self.node.start(call, Kind::Call, wake));
         let pending = pending.map_err(|failure| {
             loans.iter().for_each(|loan| loan.end(py));
             self.raise(py, &failure, &function)
@@ -100,35 +119,32 @@ impl Client {
         let trusted = self.node.trusts_server();
         let outgoing =
             Outgoing { pending, clock, function, cast, receivers, trusted, loans, ended: false };
-        wait(py, Waiting { what: Box::new(outgoing), seat: Seat::take_place(chain) })
+        waiter.wait(py, Box::new(outgoing), chain, convert)
     }
 
-    #[pyo3(signature = (function, format, payload, *, receivers=None, cast=false, parent=None))]
+    #[pyo3(signature = (function, format, payload, *, receivers=None, cast=false, parent=None, completions=None))]
     #[allow(clippy::too_many_arguments, reason = "a call has that many facts")]
     fn post(
         &self,
         py: Python<'_>,
-        function: &str,
+        function: String,
         format: u8,
         payload: &Bound<'_, PyAny>,
         receivers: Option<Vec<String>>,
         cast: bool,
         parent: Option<&Bound<'_, Job>>,
-    ) -> PyResult<()> {
+        completions: Option<&Bound<'_, Completions>>,
+    ) -> PyResult<Py<PyAny>> {
+        let clock = Clock::new(None, None)?;
         let target = Target { receivers: receivers.unwrap_or_default(), cast };
         let chain = parent.map_or(0, |parent| parent.get().chain());
-        let (call, _) = self.pack(function, format, payload, target, None, chain)?;
-        let mut interrupt = None;
-        let posted = py.detach(|| {
-            self.node.post(call, || {
-                interrupt = Python::attach(|py| py.check_signals()).err();
-                interrupt.is_none()
-            })
-        });
-        if let Some(interrupt) = interrupt {
-            return Err(interrupt);
-        }
-        posted.map(drop).map_err(|failure| self.raise(py, &failure, function))
+        let (call, _) = self.pack(&function, format, payload, target, None, chain)?;
+        let waiter = Waiter::new(py, completions)?;
+        let crowded = completions.map(|_| MOST_POSTED);
+        let posted = waiter.send(py, |wake| self.node.post(call, wake, crowded));
+        let posted = posted.map_err(|failure| self.raise(py, &failure, &function))?;
+        let posting = Posting::new(posted, waiter.wake(), clock, function);
+        waiter.wait(py, Box::new(posting), 0, None)
     }
 
     #[pyo3(signature = (function, format, *, receiver=None, acknowledged=true, timeout=None, parent=None))]
@@ -173,54 +189,73 @@ impl Client {
         ))
     }
 
+    #[pyo3(signature = (names, timeout, completions=None))]
     fn wait_for_members(
         &self,
         py: Python<'_>,
         names: Vec<String>,
         timeout: Option<f64>,
-    ) -> PyResult<()> {
-        let question = Question::WaitMembers { names: names.clone() };
-        let clock = Clock::new(timeout, None)?;
-        if self.ask(py, &question, clock)?.is_some() {
-            return Ok(());
-        }
-        let seconds = timeout.unwrap_or_default();
-        let text = match self.list(py, BRIEF)? {
-            Some(list) => {
-                let here: Vec<String> = list.into_iter().map(|Member(name, _)| name).collect();
-                let missing: Vec<_> = names.iter().filter(|name| !here.contains(name)).collect();
-                format!("not here after {seconds:.3} s: {missing:?}; here are {here:?}")
-            }
-            None => format!("not all here after {seconds:.3} s: {names:?}"),
-        };
-        Err(pyo3::exceptions::PyTimeoutError::new_err(text))
+        completions: Option<&Bound<'_, Completions>>,
+    ) -> PyResult<Py<PyAny>> {
+        self.check(py)?;
+        let (node, most) = (Arc::clone(&self.node), timeout.map(seconds).transpose()?);
+        begin(py, completions, async move {
+            let question = Question::WaitMembers { names: names.clone() };
+            let text = match within(most, node.ask(&question)).await {
+                Some(answer) => return said(&node, answer.map(drop), |py, ()| nothing(py)),
+                None => match within(Some(BRIEF), node.members()).await {
+                    Some(Ok(list)) => {
+                        let here: Vec<_> = list.into_iter().map(|Member(name, _)| name).collect();
+                        let missing: Vec<_> =
+                            names.iter().filter(|name| !here.contains(name)).collect();
+                        format!("not here in time: {missing:?}; here are {here:?}")
+                    }
+                    _ => format!("not all here in time: {names:?}"),
+                },
+            };
+            late(text, most)
+        })
     }
 
+    #[pyo3(signature = (name, timeout, completions=None))]
     fn wait_for_function(
         &self,
         py: Python<'_>,
         name: String,
         timeout: Option<f64>,
-    ) -> PyResult<()> {
-        let question = Question::WaitFunction { name: name.clone() };
-        let clock = Clock::new(timeout, None)?;
-        if self.ask(py, &question, clock)?.is_some() {
-            return Ok(());
-        }
-        let text = format!("after {:.3} s nobody offers {name:?}", timeout.unwrap_or_default());
-        Err(pyo3::exceptions::PyTimeoutError::new_err(text))
+        completions: Option<&Bound<'_, Completions>>,
+    ) -> PyResult<Py<PyAny>> {
+        self.check(py)?;
+        let (node, most) = (Arc::clone(&self.node), timeout.map(seconds).transpose()?);
+        begin(py, completions, async move {
+            let question = Question::WaitFunction { name: name.clone() };
+            match within(most, node.ask(&question)).await {
+                Some(answer) => said(&node, answer.map(drop), |py, ()| nothing(py)),
+                None => late(format!("nobody offers {name:?}"), most),
+            }
+        })
     }
 
     fn announce(&self, py: Python<'_>, functions: Vec<PyFunction>) {
         py.detach(|| self.node.announce(facts::functions(functions)));
     }
 
-    fn members(&self, py: Python<'_>) -> PyResult<Vec<(String, Vec<PyFunction>)>> {
-        let clock = Clock::new(Some(PATIENCE), None)?;
-        match self.list(py, PATIENCE)? {
-            Some(list) => Ok(members(list)),
-            None => Err(clock.expired(py, "members()", node::Lost::Sent, None)),
-        }
+    #[pyo3(signature = (completions=None))]
+    fn members(
+        &self,
+        py: Python<'_>,
+        completions: Option<&Bound<'_, Completions>>,
+    ) -> PyResult<Py<PyAny>> {
+        self.check(py)?;
+        let node = Arc::clone(&self.node);
+        begin(py, completions, async move {
+            match within(Some(PATIENCE), node.members()).await {
+                Some(list) => said(&node, list, |py, list| {
+                    Ok(members(list).into_pyobject(py)?.into_any().unbind())
+                }),
+                None => late("the server did not list its members".into(), Some(PATIENCE)),
+            }
+        })
     }
 
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
@@ -232,29 +267,56 @@ impl Client {
         py.detach(|| self.node.watch());
     }
 
-    fn next_event(&self, py: Python<'_>) -> Option<(&'static str, String)> {
-        event(py.detach(|| self.node.events.next()))
+    #[pyo3(signature = (completions=None))]
+    fn next_event(
+        &self,
+        py: Python<'_>,
+        completions: Option<&Bound<'_, Completions>>,
+    ) -> PyResult<Py<PyAny>> {
+        let node = Arc::clone(&self.node);
+        begin(py, completions, async move { event(node.events.next().await) })
     }
 
-    fn join(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<bool> {
+    #[pyo3(signature = (timeout, completions=None))]
+    fn join(
+        &self,
+        py: Python<'_>,
+        timeout: Option<f64>,
+        completions: Option<&Bound<'_, Completions>>,
+    ) -> PyResult<Py<PyAny>> {
         let node = Arc::clone(&self.node);
         let most = timeout.map(seconds).transpose()?;
-        let ended = run(py, async move { within(most, node.join()).await })?;
-        match ended {
-            None => Ok(false),
-            Some(None) => Ok(true),
-            Some(Some(failure)) => Err(self.raise(py, &failure, "join()")),
-        }
+        begin(py, completions, async move {
+            let ended = within(most, node.join()).await;
+            let (over, failure) = (ended.is_some(), ended.flatten());
+            said(&node, failure.map_or(Ok(over), Err), |py, over| {
+                Ok(over.into_pyobject(py)?.to_owned().into_any().unbind())
+            })
+        })
     }
 
-    fn stop(&self, py: Python<'_>, timeout: f64) -> PyResult<()> {
+    #[pyo3(signature = (timeout, completions=None))]
+    fn stop(
+        &self,
+        py: Python<'_>,
+        timeout: f64,
+        completions: Option<&Bound<'_, Completions>>,
+    ) -> PyResult<Py<PyAny>> {
         let (node, drain) = (Arc::clone(&self.node), seconds(timeout)?);
-        let (but, wake) = (usize::from(self.post.is_own_thread()), ThreadWake::current());
-        let stopped = run(py, async move { node.stop(drain, but, wake).await });
+        let but = usize::from(self.post.is_own_thread());
+        let stopped = begin(py, completions, async move {
+            node.stop(drain, but).await;
+            outcome(nothing)
+        });
         if stopped.is_err() {
-            py.detach(|| self.node.abandon());
+            self.abandon(py);
         }
         stopped
+    }
+
+    /// Ends it at once, without goodbyes.
+    fn abandon(&self, py: Python<'_>) {
+        py.detach(|| self.node.abandon());
     }
 }
 
@@ -297,56 +359,24 @@ impl Client {
     fn raise(&self, py: Python<'_>, failure: &Failure, call: &str) -> PyErr {
         errors::raise(py, failure, call, self.node.trusts_server())
     }
+}
 
-    /// Everybody, page by page. Nothing comes back when it took longer than so many seconds.
-    fn list(&self, py: Python<'_>, seconds: f64) -> PyResult<Option<Vec<Member>>> {
-        let clock = Clock::new(Some(seconds), None)?;
-        let mut all = Vec::new();
-        loop {
-            let question = Question::Members { from: all.len() as u64 };
-            let Some(answer) = self.ask(py, &question, clock)? else { return Ok(None) };
-            let body = &answer.frame.body;
-            let page = Member::decode_list(body)
-                .map_err(|error| errors::make(py, "ProtocolError", &error.to_string(), None))?;
-            let last = page.is_empty() || body.len() < MEMBERS_PAGE;
-            all.extend(page);
-            if last {
-                return Ok(Some(all));
-            }
-        }
-    }
+/// What the server answered, or why it did not.
+fn said<T: Send + 'static>(
+    node: &node::Client,
+    answer: Result<T, Failure>,
+    say: fn(Python<'_>, T) -> PyResult<Py<PyAny>>,
+) -> Outcome {
+    let trusted = node.trusts_server();
+    outcome(move |py| match answer {
+        Ok(answer) => say(py, answer),
+        Err(failure) => Err(errors::raise(py, &failure, "what was asked", trusted)),
+    })
+}
 
-    /// Asks the server, again when the connection was lost meanwhile. Nothing comes back when it
-    /// took too long.
-    fn ask(
-        &self,
-        py: Python<'_>,
-        question: &Question,
-        clock: Clock,
-    ) -> PyResult<Option<node::Message>> {
-        self.check(py)?;
-        loop {
-            let wake = ThreadWake::current();
-            let pending = py.detach(|| self.node.ask(question, wake));
-            let pending = pending.map_err(|failure| self.raise(py, &failure, "a question"))?;
-            let look = || match pending.slot.is_ended() {
-                true => Look::Ready,
-                false => Look::Wait(clock.deadline),
-            };
-            let woken = park(py, look, None).inspect_err(|_| {
-                pending.cancel();
-            })?;
-            if matches!(woken, Woken::Late) && pending.cancel().is_some() {
-                return Ok(None);
-            }
-            match pending.slot.take() {
-                Some(Ok(answer)) => return Ok(Some(answer)),
-                Some(Err(failure)) if failure.kind != FailureKind::Disconnected => {
-                    return Err(self.raise(py, &failure, "a question"));
-                }
-                // The connection was lost: the next one gets the question anew.
-                _ => py.check_signals()?,
-            }
-        }
-    }
+/// It took too long.
+fn late(text: String, most: Option<Duration>) -> Outcome {
+    let seconds = most.unwrap_or_default().as_secs_f64();
+    let text = format!("after {seconds:.3} s: {text}");
+    outcome(move |_| Err(pyo3::exceptions::PyTimeoutError::new_err(text)))
 }

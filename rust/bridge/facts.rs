@@ -6,8 +6,9 @@ use std::time::Duration;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
+use super::begin::{Outcome, outcome};
 use crate::node::{Address, Stats};
-use crate::wire::{Function, Member};
+use crate::wire::{Function, Member, Presence};
 
 /// `("tcp", host, port)` or `("unix", path, 0)`.
 pub(super) type PyAddress = (String, String, u16);
@@ -61,9 +62,13 @@ pub(super) fn seconds(seconds: f64) -> PyResult<Duration> {
     Duration::try_from_secs_f64(seconds.min(1e9)).map_err(bad)
 }
 
-pub(super) fn event(presence: Option<crate::wire::Presence>) -> Option<(&'static str, String)> {
-    let crate::wire::Presence(here, name) = presence?;
-    Some((if here { "connected" } else { "disconnected" }, name))
+/// `("connected" | "disconnected", member)`, or nothing at the end.
+pub(super) fn event(presence: Option<Presence>) -> Outcome {
+    outcome(move |py| {
+        let kind = |here| if here { "connected" } else { "disconnected" };
+        let event = presence.map(|Presence(here, name)| (kind(here), name));
+        Ok(event.into_pyobject(py)?.into_any().unbind())
+    })
 }
 
 pub(super) async fn within<T>(

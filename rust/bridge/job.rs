@@ -1,5 +1,5 @@
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 use crate::sync::Mutex;
@@ -7,9 +7,12 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
 use serde_bytes::ByteBuf;
 
+use super::completions::{Completions, Watch};
+use super::deadlines::Due;
 use super::mailbox::{Delivered, Seat};
 use super::memory::Memory;
 use super::payload::{self, Lending};
+use super::reception::Reception;
 use super::wait::{Look, ThreadWake, Woken, park};
 use super::{errors, formats};
 use crate::node::{Incoming, Style, Wake};
@@ -27,6 +30,9 @@ pub(super) struct Job {
     oneway: bool,
     trusted: bool,
     memory: Arc<Memory>,
+    /// Where it runs, if that is an event loop.
+    home: Option<(Arc<Reception>, Py<Completions>)>,
+    watch: Mutex<Option<Arc<Watch>>>,
 }
 
 impl Job {
@@ -42,6 +48,26 @@ impl Job {
             trusted: incoming.is_trusted(),
             incoming: Mutex::new(Some(incoming)),
             memory,
+            home: None,
+            watch: Mutex::default(),
+        }
+    }
+
+    /// One that runs on an event loop.
+    pub(super) fn of(self, reception: Arc<Reception>, completions: Py<Completions>) -> Self {
+        Self { home: Some((reception, completions)), ..self }
+    }
+
+    /// It is about to be answered: nothing is left to cancel, and the answer may leave with others.
+    fn about_to_answer(&self, py: Python<'_>) -> PyResult<()> {
+        if let Some(watch) = self.watch.lock().take() {
+            watch.end();
+        }
+        match &self.home {
+            Some((reception, completions)) => {
+                completions.get().about_to_send(py, !reception.is_busy())
+            }
+            None => Ok(()),
         }
     }
 
@@ -104,6 +130,18 @@ impl Job {
         Ok(Some(now + ahead - behind))
     }
 
+    /// Has `cancel(None)` called on its loop when it is given up, or its time is over.
+    fn on_cancel(&self, cancel: Py<PyAny>) {
+        let Some((_, completions)) = &self.home else { return };
+        let watch = Watch::new(Arc::clone(&completions.get().queue), cancel);
+        *self.watch.lock() = Some(Arc::clone(&watch));
+        if let Some(deadline) = self.deadline {
+            let due: Weak<dyn Due> = Arc::downgrade(&(Arc::clone(&watch) as Arc<dyn Due>));
+            completions.get().queue.wake_at(deadline, due);
+        }
+        self.wake_on_cancel(watch);
+    }
+
     fn begin(&self) -> bool {
         let mut slot = self.incoming.lock();
         let goes = slot.as_mut().is_some_and(Incoming::begin);
@@ -137,6 +175,7 @@ impl Job {
             *self.incoming.lock() = Some(incoming);
             return Err(errors::make(py, "MessageTooLarge", &text, None));
         }
+        self.about_to_answer(py)?;
         py.detach(|| incoming.answer(packed.into_message(Kind::Answer)));
         Ok(())
     }
@@ -151,7 +190,8 @@ impl Job {
         traceback: String,
         arguments: Option<&Bound<'_, PyTuple>>,
         pickled: Option<&Bound<'_, PyBytes>>,
-    ) {
+    ) -> PyResult<()> {
+        self.about_to_answer(py)?;
         let ran = match kind {
             "unreachable" | "serde_not_allowed" | "unreadable" => Ran::No,
             _ => Ran::Yes,
@@ -163,6 +203,7 @@ impl Job {
             "too_large" => FailureKind::TooLarge,
             "serde_not_allowed" => FailureKind::SerdeNotAllowed,
             "cancelled" => FailureKind::Cancelled,
+            "timeout" => FailureKind::Timeout,
             _ => FailureKind::Lost,
         };
         // Arguments that are not plain stay here.
@@ -178,6 +219,7 @@ impl Job {
         if let Some(incoming) = incoming {
             py.detach(|| incoming.fail(failure));
         }
+        Ok(())
     }
 }
 

@@ -12,8 +12,10 @@ use crate::sync::{Condvar, Mutex};
 use hashbrown::HashMap;
 use pyo3::prelude::*;
 
+use super::completions::Completions;
 use super::job::Job;
 use super::memory::Memory;
+use super::reception::Reception;
 use super::wait::{SLICE, ThreadWake};
 use crate::node::{Executor, Incoming, Wake};
 
@@ -104,6 +106,11 @@ impl Post {
         drop(dropped);
     }
 
+    /// The memory that large results are sent from.
+    pub(super) fn memory(&self) -> Arc<Memory> {
+        Arc::clone(&self.memory)
+    }
+
     /// Whether the calling thread is one of this mailbox's, that is, runs a callback.
     pub(super) fn is_own_thread(&self) -> bool {
         OWN.with_borrow(|own| own.as_ref().is_some_and(|own| std::ptr::eq(Arc::as_ptr(own), self)))
@@ -192,19 +199,44 @@ impl Drop for Seat {
 #[pyclass(frozen, module = "daffi._native")]
 pub(super) struct Mailbox {
     pub(super) post: Arc<Post>,
+    /// Who runs where, on a node whose own world is an event loop.
+    reception: Option<Arc<Reception>>,
+}
+
+impl Mailbox {
+    /// Who takes the calls that come.
+    pub(super) fn executor(&self) -> Arc<dyn Executor> {
+        match &self.reception {
+            Some(reception) => Arc::clone(reception) as Arc<dyn Executor>,
+            None => Arc::clone(&self.post) as Arc<dyn Executor>,
+        }
+    }
 }
 
 #[pymethods]
 impl Mailbox {
     #[new]
-    fn new(workers: usize) -> Self {
-        Self {
-            post: Arc::new(Post {
-                state: Mutex::default(),
-                came: Condvar::new(),
-                workers: workers.max(1),
-                memory: super::process::current().memory(),
-            }),
+    #[pyo3(signature = (workers, on_loop=false))]
+    fn new(workers: usize, on_loop: bool) -> Self {
+        let post = Arc::new(Post {
+            state: Mutex::default(),
+            came: Condvar::new(),
+            workers: workers.max(1),
+            memory: super::process::current().memory(),
+        });
+        let reception = on_loop.then(|| Reception::new(Arc::clone(&post), workers.max(1)));
+        Self { post, reception }
+    }
+
+    fn settle(&self, completions: &Bound<'_, Completions>, start: Py<PyAny>) {
+        if let Some(reception) = &self.reception {
+            reception.settle(Arc::clone(&completions.get().queue), start);
+        }
+    }
+
+    fn set_coroutines(&self, names: Vec<String>) {
+        if let Some(reception) = &self.reception {
+            reception.set_coroutines(names);
         }
     }
 
@@ -238,7 +270,10 @@ impl Mailbox {
     }
 
     fn close(&self, py: Python<'_>) {
-        py.detach(|| self.post.close());
+        match &self.reception {
+            Some(reception) => py.detach(|| reception.close()),
+            None => py.detach(|| self.post.close()),
+        }
     }
 
     fn __len__(&self) -> usize {

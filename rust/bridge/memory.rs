@@ -32,6 +32,7 @@ enum Order {
     Land(Vec<Segment>, Ready, Share),
     Release(PyBuffer<u8>),
     Log(Entry),
+    Call(Arc<Py<PyAny>>),
 }
 
 /// The thread that gets memory from Python, and what it may still hand out.
@@ -64,6 +65,10 @@ impl Memory {
                     Order::Log(entry) => {
                         // What a handler of logging raises is shown by logging itself.
                         Python::try_attach(|py| drop(entry.write(py)));
+                    }
+                    Order::Call(function) => {
+                        // It wakes a loop, which may have been closed meanwhile.
+                        Python::try_attach(|py| drop(function.call0(py)));
                     }
                     Order::Release(buffer) => {
                         // When the interpreter is gone, so is the buffer's owner.
@@ -98,7 +103,7 @@ impl Memory {
             }
             // Only Python may free it.
             Some(Order::Release(buffer)) => std::mem::forget(buffer),
-            Some(Order::Log(_)) | None => {}
+            Some(Order::Log(_) | Order::Call(_)) | None => {}
         }
     }
 
@@ -113,6 +118,11 @@ impl Memory {
     /// Hands a message over to Python's `logging`.
     pub(super) fn log(&self, entry: Entry) {
         self.order(Order::Log(entry));
+    }
+
+    /// Calls a function of Python that says nothing.
+    pub(super) fn call(&self, function: Arc<Py<PyAny>>) {
+        self.order(Order::Call(function));
     }
 
     fn give_back(&self, bytes: u64) {

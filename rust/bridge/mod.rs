@@ -17,31 +17,52 @@
 //! | `facts` | what clients and servers take and show alike |
 //! | `outgoing` | calls of ours that are waited for |
 //! | `stream` | streams of ours |
+//! | `posting` | calls of ours that nobody waits for |
+//! | `waiter` | who waits for a call: a thread, or an event loop |
+//! | `completions` | what comes for one event loop, and its one wake-up |
+//! | `bell` | what wakes it |
+//! | `deadlines` | deadlines of what it waits for |
+//! | `call`, `future` | a call as it sees it; what asyncio and Trio ask of that |
+//! | `reception` | calls that came for a node on a loop: who may run, and where |
+//! | `begin` | what happens once per node or connection |
 //! | `server` | `Server` |
 //! | `journal` | native messages in Python's `logging` |
 //! | `errors` | failures as Python's exceptions |
 
+mod begin;
+mod bell;
+mod call;
 mod client;
+mod completions;
+mod deadlines;
 mod errors;
 mod facts;
 mod formats;
+mod future;
 mod job;
 mod journal;
 mod mailbox;
 mod memory;
 mod outgoing;
 mod payload;
+mod posting;
 mod process;
+mod reception;
 mod server;
 mod stream;
 mod wait;
+mod waiter;
 
 use pyo3::prelude::*;
 
 /// Fills `daffi._native`.
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    module.add_class::<call::Call>()?;
+    module.add_class::<future::CallCoroutine>()?;
+    module.add_class::<future::CallFuture>()?;
     module.add_class::<client::Client>()?;
+    module.add_class::<completions::Completions>()?;
     module.add_class::<job::Job>()?;
     module.add_class::<job::Parking>()?;
     module.add_class::<mailbox::Mailbox>()?;

@@ -14,7 +14,6 @@ use tokio::runtime::{Builder, Runtime};
 
 use super::mailbox::Post;
 use super::memory::Memory;
-use super::wait::ThreadWake;
 use crate::node;
 
 /// How long the exit of the interpreter lets what was sent leave.
@@ -69,6 +68,14 @@ impl Process {
         let mut builder = Builder::new_multi_thread();
         let built = builder.worker_threads(threads).thread_name("daffi-io").enable_all().build()?;
         Ok(self.runtime.get_or_init(|| built))
+    }
+
+    /// The runtime, where something already runs on it.
+    pub(super) fn handle(&self) -> &tokio::runtime::Handle {
+        match self.runtime.get() {
+            Some(runtime) => runtime.handle(),
+            None => unreachable!("whoever asks was started on it"),
+        }
     }
 
     /// The thread that gets memory from Python, started when it is first needed.
@@ -130,17 +137,16 @@ fn shutdown(py: Python<'_>) -> PyResult<()> {
         return Ok(());
     };
     py.detach(|| {
-        let wake = ThreadWake::current();
         let stops: Vec<_> = nodes
             .iter()
             .filter_map(|node| {
                 close_mailbox(node);
                 match node.clone() {
                     Node::Client(client, _) => {
-                        let (client, wake) = (client.upgrade()?, wake.clone());
+                        let client = client.upgrade()?;
                         Some(runtime.spawn(async move {
                             // Callbacks are not waited for: their threads may never end.
-                            client.stop(LAST_FLUSH, usize::MAX, wake).await;
+                            client.stop(LAST_FLUSH, usize::MAX).await;
                         }))
                     }
                     Node::Server(server, _) => {

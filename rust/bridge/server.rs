@@ -3,15 +3,16 @@ use std::sync::Arc;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
+use super::begin::{begin, nothing, outcome};
+use super::completions::Completions;
 use super::errors;
 use super::facts::{
     PyAddress, PyFunction, address, event, functions, members, seconds, stats, within,
 };
 use super::mailbox::{Mailbox, Post};
 use super::process::{self, Node};
-use super::wait::run;
 use crate::node::Balance;
-use crate::node::{self, Executor, ServerOptions};
+use crate::node::{self, ServerOptions};
 
 /// A Router, or with a mailbox a Service.
 #[pyclass(frozen, module = "daffi._native")]
@@ -45,16 +46,26 @@ impl Server {
         let options = ServerOptions { name, address, max_message, balance, allow_pickle };
         let process = process::current();
         let post = mailbox.map(|mailbox| Arc::clone(&mailbox.get().post));
-        let executor = post.clone().map(|post| post as Arc<dyn Executor>);
+        let executor = mailbox.map(|mailbox| mailbox.get().executor());
         let node = node::Server::new(options, executor, process.memory());
         process.keep(Node::Server(Arc::downgrade(&node), post.clone()));
         Ok(Self { node, post })
     }
 
-    fn start(&self, py: Python<'_>) -> PyResult<()> {
+    #[pyo3(signature = (completions=None))]
+    fn start(
+        &self,
+        py: Python<'_>,
+        completions: Option<&Bound<'_, Completions>>,
+    ) -> PyResult<Py<PyAny>> {
         let node = Arc::clone(&self.node);
-        let started = run(py, async move { node.start().await })?;
-        started.map_err(|error| errors::node(py, &error))
+        begin(py, completions, async move {
+            let started = node.start().await;
+            outcome(move |py| match started {
+                Ok(()) => nothing(py),
+                Err(error) => Err(errors::node(py, &error)),
+            })
+        })
     }
 
     #[getter]
@@ -66,8 +77,17 @@ impl Server {
         py.detach(|| self.node.announce(self::functions(functions)));
     }
 
-    fn members(&self, py: Python<'_>) -> Vec<(String, Vec<PyFunction>)> {
-        members(py.detach(|| self.node.members()))
+    #[pyo3(signature = (completions=None))]
+    fn members(
+        &self,
+        py: Python<'_>,
+        completions: Option<&Bound<'_, Completions>>,
+    ) -> PyResult<Py<PyAny>> {
+        let node = Arc::clone(&self.node);
+        begin(py, completions, async move {
+            let list = node.members();
+            outcome(move |py| Ok(members(list).into_pyobject(py)?.into_any().unbind()))
+        })
     }
 
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
@@ -79,24 +99,52 @@ impl Server {
         py.detach(|| self.node.watch());
     }
 
-    fn next_event(&self, py: Python<'_>) -> Option<(&'static str, String)> {
-        event(py.detach(|| self.node.events.next()))
+    #[pyo3(signature = (completions=None))]
+    fn next_event(
+        &self,
+        py: Python<'_>,
+        completions: Option<&Bound<'_, Completions>>,
+    ) -> PyResult<Py<PyAny>> {
+        let node = Arc::clone(&self.node);
+        begin(py, completions, async move { event(node.events.next().await) })
     }
 
-    fn join(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<bool> {
+    #[pyo3(signature = (timeout, completions=None))]
+    fn join(
+        &self,
+        py: Python<'_>,
+        timeout: Option<f64>,
+        completions: Option<&Bound<'_, Completions>>,
+    ) -> PyResult<Py<PyAny>> {
         let node = Arc::clone(&self.node);
         let most = timeout.map(seconds).transpose()?;
-        let ended = run(py, async move { within(most, node.join()).await })?;
-        Ok(ended.is_some())
+        begin(py, completions, async move {
+            let ended = within(most, node.join()).await.is_some();
+            outcome(move |py| Ok(ended.into_pyobject(py)?.to_owned().into_any().unbind()))
+        })
     }
 
-    fn stop(&self, py: Python<'_>, timeout: f64) -> PyResult<()> {
+    #[pyo3(signature = (timeout, completions=None))]
+    fn stop(
+        &self,
+        py: Python<'_>,
+        timeout: f64,
+        completions: Option<&Bound<'_, Completions>>,
+    ) -> PyResult<Py<PyAny>> {
         let (node, drain) = (Arc::clone(&self.node), seconds(timeout)?);
         let but = usize::from(self.post.as_ref().is_some_and(|post| post.is_own_thread()));
-        let stopped = run(py, async move { node.stop(drain, but).await });
+        let stopped = begin(py, completions, async move {
+            node.stop(drain, but).await;
+            outcome(nothing)
+        });
         if stopped.is_err() {
-            py.detach(|| self.node.abandon());
+            self.abandon(py);
         }
         stopped
+    }
+
+    /// Ends it at once, without goodbyes.
+    fn abandon(&self, py: Python<'_>) {
+        py.detach(|| self.node.abandon());
     }
 }

@@ -4,12 +4,13 @@ use std::time::Instant;
 use crate::sync::Mutex;
 use pyo3::prelude::*;
 
+use super::completions::Completions;
 use super::errors;
-use super::mailbox::Seat;
 use super::memory::Memory;
 use super::outgoing::Clock;
 use super::payload::{self, Lending};
-use super::wait::{ThreadWake, Waitable, Waiting, wait};
+use super::wait::Waitable;
+use super::waiter::Waiter;
 use crate::node::Lost;
 use crate::node::{Message, Pace, Pending, Session, Wake};
 use crate::wire::{FieldsBuilder, Frame, Key, Kind};
@@ -62,12 +63,13 @@ impl Stream {
 
 #[pymethods]
 impl Stream {
-    #[pyo3(signature = (payload, timeout=None))]
+    #[pyo3(signature = (payload, timeout=None, completions=None))]
     fn send(
         &self,
         py: Python<'_>,
         payload: &Bound<'_, PyAny>,
         timeout: Option<f64>,
+        completions: Option<&Bound<'_, Completions>>,
     ) -> PyResult<Py<PyAny>> {
         let clock = Clock::new(timeout, self.deadline)?;
         let packed = payload::pack(&self.memory, self.format, payload, Lending::All)?;
@@ -83,11 +85,12 @@ impl Stream {
             let fields = fields.fold(FieldsBuilder::new(), |all, (key, value)| all.raw(key, value));
             message.frame.fields = fields.number(Key::Deadline, left).build();
         }
-        let wake = ThreadWake::current();
+        let waiter = Waiter::new(py, completions)?;
+        let wake = waiter.wake();
         self.inner.pending.slot.wake_too(Arc::clone(&wake));
         let inner = Arc::clone(&self.inner);
         let item = Item { inner, clock, wake, number: 0, stage: Stage::Credit(message) };
-        wait(py, Waiting { what: Box::new(item), seat: Seat::take_place(self.chain) })
+        waiter.wait(py, Box::new(item), self.chain, None)
     }
 
     fn end(&self, py: Python<'_>) {
@@ -153,7 +156,7 @@ impl Waitable for Item {
                     }
                 }
                 Stage::Sending(session, transfer) => {
-                    if !ended && !session.wait_until_sent(transfer, super::wait::SLICE / 2) {
+                    if !ended && !session.has_sent(transfer, &self.wake) {
                         self.stage = Stage::Sending(session, transfer);
                         return false;
                     }

@@ -110,6 +110,9 @@ pub(super) fn park(
     seat: Option<&Seat>,
 ) -> PyResult<Woken> {
     let hears = hears_signals(py);
+    if crate::node::is_holding() {
+        py.detach(crate::node::let_go);
+    }
     loop {
         let woken = py.detach(|| {
             let slice = Instant::now() + SLICE;
@@ -189,28 +192,13 @@ pub(super) fn run<T: Send + 'static>(
         *into.lock() = Some(value);
         wake.wake();
     });
-    loop {
-        let value = py.detach(|| {
-            let until = Instant::now() + SLICE;
-            loop {
-                let value = outcome.lock().take();
-                let now = Instant::now();
-                if value.is_some() || until <= now {
-                    return value;
-                }
-                std::thread::park_timeout(until - now);
-            }
-        });
-        if let Some(value) = value {
-            return Ok(value);
-        }
-        if let Err(error) = py.check_signals() {
-            task.abort();
-            return Err(error);
-        }
-        if task.is_finished() && outcome.lock().is_none() {
-            let text = "the engine failed inside; its log says more";
-            return Err(pyo3::exceptions::PyRuntimeError::new_err(text));
-        }
-    }
+    let look = || match task.is_finished() || outcome.lock().is_some() {
+        true => Look::Ready,
+        false => Look::Wait(None),
+    };
+    park(py, look, None).inspect_err(|_| task.abort())?;
+    let value = outcome.lock().take();
+    value.ok_or_else(|| {
+        pyo3::exceptions::PyRuntimeError::new_err("the engine failed inside; its log says more")
+    })
 }

@@ -130,6 +130,11 @@ impl<W: Clone, L> Calls<W, L> {
         self.rows.get(&id).map(|row| row.waiter.clone())
     }
 
+    /// Everybody who waits.
+    pub fn waiters(&self) -> Vec<W> {
+        self.rows.values().map(|row| row.waiter.clone()).collect()
+    }
+
     /// Ends a call, and says whether it had been sent.
     pub fn end(&mut self, id: u64) -> Option<Lost> {
         let row = self.rows.remove(&id)?;

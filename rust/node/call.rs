@@ -15,6 +15,13 @@ pub trait Wake: Send + Sync {
     fn wake(&self);
 }
 
+/// Nobody waits: whoever is interested looks.
+pub(super) struct Nobody;
+
+impl Wake for Nobody {
+    fn wake(&self) {}
+}
+
 /// What has come in for a cast, from whom, and what is missing.
 #[derive(Debug, Default)]
 pub struct Parts {
@@ -65,7 +72,14 @@ impl Slot {
         }
     }
 
-    fn wake(&self) {
+    /// Nobody will answer, and nobody needs to: it was sent.
+    pub(super) fn sent(&self) {
+        self.state.lock().ended = true;
+        self.wake();
+    }
+
+    /// Wakes whoever waits.
+    pub(super) fn wake(&self) {
         self.wakes.lock().iter().for_each(|wake| wake.wake());
     }
 

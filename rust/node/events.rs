@@ -1,6 +1,8 @@
 use std::collections::VecDeque;
 
-use crate::sync::{Condvar, Mutex};
+use tokio::sync::Notify;
+
+use crate::sync::Mutex;
 
 use crate::wire::Presence;
 
@@ -11,7 +13,7 @@ const MOST: usize = 100_000;
 #[derive(Debug, Default)]
 pub struct Events {
     state: Mutex<State>,
-    changed: Condvar,
+    changed: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -39,20 +41,29 @@ impl Events {
                 state.queue.pop_front();
             }
             state.queue.push_back(presence);
-            self.changed.notify_all();
+            self.changed.notify_one();
         }
     }
 
     /// No more will come; what is there may still be taken.
     pub fn close(&self) {
         self.state.lock().closed = true;
-        self.changed.notify_all();
+        self.changed.notify_one();
     }
 
-    /// Waits for the next; nothing once they are closed and all taken.
-    pub fn next(&self) -> Option<Presence> {
-        let mut state = self.state.lock();
-        self.changed.wait_while(&mut state, |state| state.queue.is_empty() && !state.closed);
-        state.queue.pop_front()
+    /// Waits for the next; nothing once they are closed and all taken. One at a time may wait.
+    pub async fn next(&self) -> Option<Presence> {
+        loop {
+            {
+                let mut state = self.state.lock();
+                if let Some(presence) = state.queue.pop_front() {
+                    return Some(presence);
+                }
+                if state.closed {
+                    return None;
+                }
+            }
+            self.changed.notified().await;
+        }
     }
 }

@@ -39,12 +39,12 @@ mod worker;
 
 pub use body::{Landing, Landings, Large, Ready, Source, VecLanding, VecLandings};
 pub use call::{Outcome, Parts, Slot, Wake};
-pub use client::{Call, Client, ClientOptions, Pending, Target};
+pub use client::{Call, Client, ClientOptions, Pending, Posted, Target};
 pub use events::Events;
 pub use fork::{forked, forks};
 pub use server::{Server, ServerOptions};
 pub use session::Pace;
-pub use session::Session;
+pub use session::{Session, hold, is_holding, let_go};
 pub use stats::{Counts, Stats};
 pub use worker::{Executor, Incoming, Style};
 

@@ -1,10 +1,11 @@
 use std::collections::VecDeque;
 use std::io::{ErrorKind, IoSlice, Result};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use hashbrown::HashMap;
 
-use super::{Large, Message, Source};
+use super::{Large, Message, Source, Wake};
 use crate::link::{Link, MAX_SLICES};
 use crate::wire::{FieldsBuilder, Frame, HEADER_LEN, Key, Kind, PIECE, WHOLE};
 
@@ -54,6 +55,24 @@ pub(super) struct Outbox {
     pub(super) watched: bool,
     /// Bytes that wait, without the large messages' own.
     pub(super) queued: usize,
+    /// Producers that wait until there is less in here.
+    pub(super) wakes: Wakes,
+}
+
+/// Whoever is to be woken once.
+#[derive(Default)]
+pub(super) struct Wakes(Vec<Arc<dyn Wake>>);
+
+impl std::fmt::Debug for Wakes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Wakes").field(&self.0.len()).finish()
+    }
+}
+
+impl Wakes {
+    pub(super) fn push(&mut self, wake: Arc<dyn Wake>) {
+        self.0.push(wake);
+    }
 }
 
 #[derive(Debug)]
@@ -92,6 +111,11 @@ fn is_answer(kind: Kind) -> bool {
 }
 
 impl Outbox {
+    /// There is less in here than before.
+    pub(super) fn wake(&mut self) {
+        self.wakes.0.drain(..).for_each(|wake| wake.wake());
+    }
+
     /// Adds a message. Where it is large, only its first piece goes by itself; what comes back is
     /// the transfer's id.
     pub(super) fn push(&mut self, message: Message) -> Option<u64> {
@@ -274,6 +298,7 @@ impl Outbox {
 
     /// Forgets everything: nobody will read it.
     pub(super) fn close(&mut self) {
+        self.wake();
         *self = Self { closed: true, watched: self.watched, ..Self::default() };
     }
 }

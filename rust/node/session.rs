@@ -6,6 +6,7 @@
 //! | `session/reading` | rule 2: who reads, and who gets what came |
 //! | `session/driving` | the connection's task: readiness, heartbeats, peers that stand still |
 //! | `session/ending` | rule 3: goodbyes, and the end |
+//! | `session/holding` | several messages of one thread, in one write |
 //!
 //! The rules of this room:
 //!
@@ -29,29 +30,35 @@
 
 mod driving;
 mod ending;
+mod holding;
 mod reading;
 mod writing;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tokio::sync::Notify;
 
 use ending::Ending;
 pub(super) use ending::part_early;
+pub use holding::{hold, is_holding, let_go};
 
 use super::inbox::Inbox;
 use super::outbox::Outbox;
-use super::{Landings, Large, MAX_QUEUED, Message, gone};
+use super::{Landings, Large, MAX_QUEUED, Message, Wake, gone};
 use crate::link::Link;
-use crate::sync::{Condvar, Mutex};
+use crate::sync::Mutex;
 use crate::wire::{Decoder, Failure, Kind};
 
 /// Producers that do not wait for answers stop while more bytes than this wait to be written.
 const ROOM: usize = 1024 * 1024;
 /// Producers that do not wait for answers stop while more large messages than this are written.
 const ROOM_TRANSFERS: usize = 4;
+/// Producers that wait for nothing at all are refused while more than this waits to be written.
+const CRAMMED: usize = 16 * ROOM;
+/// And while more large messages than this are written.
+const CRAMMED_TRANSFERS: usize = 16 * ROOM_TRANSFERS;
 /// More header fields than this, with those of a large message, do not fit into a frame.
 const MOST_FIELDS: usize = u16::MAX as usize - 64;
 
@@ -77,8 +84,6 @@ pub(super) trait Role: Send + Sync + 'static {
 pub struct Session {
     link: Box<dyn Link>,
     outbox: Mutex<Outbox>,
-    /// The outbox has become emptier.
-    room: Condvar,
     /// Everything has been written, or the link takes no more.
     idle: Notify,
     inbox: Mutex<Inbox>,
@@ -125,7 +130,6 @@ impl Session {
             inbox: Mutex::new(Inbox::new(parts.decoder, parts.assemble, parts.max_message)),
             link: parts.link,
             outbox: Mutex::default(),
-            room: Condvar::new(),
             idle: Notify::new(),
             role: parts.role,
             landings: parts.landings,
@@ -182,25 +186,33 @@ impl Session {
         transfer
     }
 
-    /// Waits until a producer that needs no answers may go on; false when it took longer.
-    pub fn wait_for_room(&self, most: Duration) -> bool {
+    /// Whether a producer that needs no answers may go on; otherwise it is woken when that may have
+    /// changed.
+    pub fn has_room(&self, wake: &Arc<dyn Wake>) -> bool {
         let mut outbox = self.outbox.lock();
-        let full = |outbox: &mut Outbox| {
-            let many = outbox.queued > ROOM || outbox.transfers() > ROOM_TRANSFERS;
-            many && !outbox.closed
-        };
-        if !full(&mut outbox) {
-            return true;
+        let full = outbox.queued > ROOM || outbox.transfers() > ROOM_TRANSFERS;
+        if full && !outbox.closed {
+            outbox.wakes.push(Arc::clone(wake));
+            self.kick.notify_one();
+            return false;
         }
-        self.kick.notify_one();
-        !self.room.wait_while_for(&mut outbox, full, most)
+        true
     }
 
-    /// Waits until a large message has left; false when it took longer.
-    pub fn wait_until_sent(&self, transfer: u64, most: Duration) -> bool {
+    /// Whether so much waits to be written that even producers that do not wait must stop.
+    pub fn is_crammed(&self) -> bool {
+        let outbox = self.outbox.lock();
+        outbox.queued > CRAMMED || outbox.transfers() > CRAMMED_TRANSFERS
+    }
+
+    /// Whether a large message has left; otherwise its sender is woken when that may have changed.
+    pub fn has_sent(&self, transfer: u64, wake: &Arc<dyn Wake>) -> bool {
         let mut outbox = self.outbox.lock();
-        let sending = |outbox: &mut Outbox| outbox.is_sending(transfer) && !outbox.closed;
-        !self.room.wait_while_for(&mut outbox, sending, most)
+        let sending = outbox.is_sending(transfer) && !outbox.closed;
+        if sending {
+            outbox.wakes.push(Arc::clone(wake));
+        }
+        !sending
     }
 
     /// Stops sending what this call, stream or answer was still sending.

@@ -161,6 +161,7 @@ impl Worker {
             worker,
             begun: false,
             open: true,
+            closed: None,
         });
     }
 
@@ -234,6 +235,7 @@ pub struct Incoming {
     worker: Arc<Worker>,
     begun: bool,
     open: bool,
+    closed: Option<Box<dyn FnOnce() + Send>>,
 }
 
 impl std::fmt::Debug for Incoming {
@@ -302,6 +304,11 @@ impl Incoming {
         }
     }
 
+    /// Whom to tell when it has been answered, or given up.
+    pub fn when_closed(&mut self, tell: Box<dyn FnOnce() + Send>) {
+        self.closed = Some(tell);
+    }
+
     /// Begins to run it. False when it must not run any more; it is then answered already.
     pub fn begin(&mut self) -> bool {
         if !std::mem::replace(&mut self.begun, true) {
@@ -363,6 +370,9 @@ impl Incoming {
             (None, Err(failure)) => worker.fail(id, failure),
         }
         worker.changed();
+        if let Some(tell) = self.closed.take() {
+            tell();
+        }
     }
 }
 

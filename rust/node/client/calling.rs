@@ -2,16 +2,15 @@
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 
-use super::Client;
+use super::{Client, Inner};
 use crate::hub::Lost;
-use crate::node::{Large, Message, Pace, STRANDED, Session, Slot, Source, Wake};
+use crate::node::{Large, Message, Pace, Session, Slot, Source, Wake};
 use crate::wire::{
-    Failure, FailureKind, FieldsBuilder, Flags, Format, Frame, Key, Kind, MAX_FIELDS, MAX_NAME,
-    Question, Ran,
+    Failure, FailureKind, FieldsBuilder, Flags, Format, Frame, Key, Kind, MAX_FIELDS, MAX_NAME, Ran,
 };
 
 /// Who is to run a call.
@@ -61,15 +60,7 @@ impl Client {
         })
     }
 
-    /// Asks the server something.
-    pub fn ask(&self, question: &Question, wake: Arc<dyn Wake>) -> Result<Pending, Failure> {
-        let slot = Slot::new(wake, false);
-        let message = Frame::new(Kind::Ask, 0).with_body(question.encode()).into();
-        let id = self.begin(message, Arc::clone(&slot), true, false)?;
-        Ok(Pending { client: self.me.clone(), id, slot, kind: Kind::Ask })
-    }
-
-    fn begin(
+    pub(super) fn begin(
         &self,
         mut message: Message,
         slot: Arc<Slot>,
@@ -94,41 +85,59 @@ impl Client {
         Ok(id)
     }
 
-    /// Makes a call that nobody waits for. Waits while the pipe is full, in slices; `go_on` is
-    /// asked between them, and ends the wait with false.
-    pub fn post(&self, call: Call, mut go_on: impl FnMut() -> bool) -> Result<bool, Failure> {
-        const SLICE: Duration = Duration::from_millis(100);
+    /// Makes a call that nobody waits for. Where it can't be sent at once it waits in the table of
+    /// calls, which `crowded` limits: beyond that many it is refused.
+    pub fn post(
+        &self,
+        call: Call,
+        wake: Arc<dyn Wake>,
+        crowded: Option<usize>,
+    ) -> Result<Posted, Failure> {
         let nested = call.chain != 0;
         let mut message = self.message(call, Kind::Call)?;
         message.frame.flags = message.frame.flags.with(Flags::ONEWAY);
-        let size = message.weight();
-        let began = Instant::now();
-        let session = loop {
-            let mut inner = self.inner.lock();
-            inner.check(nested)?;
-            let session = inner.session.clone();
-            if let Some(session) = session {
-                if inner.calls.take_credit(size) {
-                    message.frame.id = inner.calls.next_id();
-                    session.put(message);
-                    break session;
-                }
-            } else if began.elapsed() > STRANDED {
-                return Err(self.stranded());
-            }
-            self.changed.wait_for(&mut inner, SLICE);
-            drop(inner);
-            if !go_on() {
-                return Ok(false);
-            }
-        };
-        session.flush(Pace::Soon);
-        while !session.wait_for_room(SLICE) {
-            if !go_on() {
-                return Ok(false);
-            }
+        let mut inner = self.inner.lock();
+        inner.check(nested)?;
+        let id = inner.calls.next_id();
+        message.frame.id = id;
+        let session = inner.session.clone();
+        let full = crowded.is_some_and(|most| {
+            inner.calls.unsent() >= most || session.as_ref().is_some_and(|s| s.is_crammed())
+        });
+        if full {
+            return Err(crammed());
         }
-        Ok(true)
+        if let Some(session) = session
+            && inner.calls.take_credit(message.weight())
+        {
+            session.put(message);
+            drop(inner);
+            session.flush(Pace::Soon);
+            return Ok(Posted::Sent(session));
+        }
+        let slot = Slot::new(wake, false);
+        inner.calls.start(id, Arc::clone(&slot), message, false);
+        let client = self.me.clone();
+        Ok(Posted::Waits(Pending { client, id, slot, kind: Kind::Call }))
+    }
+
+    /// Sends what waited for credit or for the connection. What comes back is to be told, once
+    /// the lock is gone, that it was sent and that nothing more will come.
+    pub(super) fn send_waiting(
+        inner: &mut Inner,
+        session: &Session,
+        messages: Vec<Message>,
+    ) -> Vec<Arc<Slot>> {
+        let mut sent = Vec::new();
+        for message in messages {
+            let frame = &message.frame;
+            if frame.kind == Kind::Call && frame.flags.has(Flags::ONEWAY) {
+                sent.extend(inner.calls.waiter(frame.id));
+                inner.calls.end(frame.id);
+            }
+            session.put(message);
+        }
+        sent
     }
 
     fn message(&self, call: Call, kind: Kind) -> Result<Message, Failure> {
@@ -172,22 +181,30 @@ impl Client {
         };
         Ok(Message { frame, rest: call.rest.map(Large::Source) })
     }
+}
 
-    /// The failure of a call that no connection came for.
-    fn stranded(&self) -> Failure {
-        let text = format!("there is no connection to {}", self.options.address);
-        Failure::new(FailureKind::Disconnected, Ran::No, text)
-    }
+/// What became of a call that nobody waits for.
+#[derive(Debug)]
+pub enum Posted {
+    /// It is on its way, over this connection.
+    Sent(Arc<Session>),
+    /// It waits for credit or for the connection; its slot ends when it is sent.
+    Waits(Pending),
+}
+
+fn crammed() -> Failure {
+    let text = "too many calls that nobody waits for wait to be sent; await them, or make fewer";
+    Failure::new(FailureKind::Overloaded, Ran::No, text)
 }
 
 /// A call that has been made and not ended. Dropping it does not end it.
 #[derive(Debug)]
 pub struct Pending {
-    client: Weak<Client>,
-    id: u64,
+    pub(super) client: Weak<Client>,
+    pub(super) id: u64,
     /// Where its outcome arrives.
     pub slot: Arc<Slot>,
-    kind: Kind,
+    pub(super) kind: Kind,
 }
 
 impl Pending {

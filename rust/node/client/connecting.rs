@@ -82,7 +82,7 @@ impl Client {
         );
         // It is empty: nobody else knows the session yet.
         let _ = hired.set(Arc::clone(&worker));
-        {
+        let sent = {
             let mut inner = self.inner.lock();
             if inner.phase == Phase::Stopping || matches!(inner.phase, Phase::Over(_)) {
                 drop(inner);
@@ -98,11 +98,10 @@ impl Client {
             if !whole || inner.functions != announced {
                 Self::announce_on(&mut inner);
             }
-            for message in inner.calls.connected(Window::new(&welcome.limits)) {
-                session.put(message);
-            }
-        }
-        self.changed.notify_all();
+            let messages = inner.calls.connected(Window::new(&welcome.limits));
+            Self::send_waiting(&mut inner, &session, messages)
+        };
+        sent.iter().for_each(|slot| slot.sent());
         session.flush(Pace::Soon);
         tokio::spawn(session.drive());
         Ok(())

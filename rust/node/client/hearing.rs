@@ -49,7 +49,7 @@ impl Role for ClientRole {
 impl Client {
     /// A connection has ended.
     fn ended(&self, session: &Arc<Session>, why: &Failure) {
-        let (slots, worker, server, fatal) = {
+        let (slots, stranded, worker, server, fatal) = {
             let mut inner = self.inner.lock();
             let current = inner.session.as_ref().is_some_and(|own| Arc::ptr_eq(own, session));
             if !current {
@@ -62,7 +62,9 @@ impl Client {
                 inner.phase = Phase::Down;
             }
             let all = fatal;
-            (inner.calls.disconnected(all), inner.worker.take(), inner.server.clone(), fatal)
+            let ended = inner.calls.disconnected(all);
+            let stranded = inner.calls.waiters();
+            (ended, stranded, inner.worker.take(), inner.server.clone(), fatal)
         };
         let text = format!(
             "the connection to {server:?} at {} is gone: {}",
@@ -85,7 +87,8 @@ impl Client {
         if fatal {
             self.end(failure);
         }
-        self.changed.notify_all();
+        // What was not sent waits for the connection from now on.
+        stranded.iter().for_each(|slot| slot.wake());
         self.lost.notify_one();
     }
 
@@ -95,11 +98,9 @@ impl Client {
                 let mut inner = self.inner.lock();
                 let messages = inner.calls.credit(calls, bytes);
                 let some = !messages.is_empty();
-                for message in messages {
-                    session.put(message);
-                }
+                let sent = Self::send_waiting(&mut inner, session, messages);
                 drop(inner);
-                self.changed.notify_all();
+                sent.iter().for_each(|slot| slot.sent());
                 if some {
                     session.flush(Pace::Soon);
                 }

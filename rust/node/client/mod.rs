@@ -4,6 +4,7 @@
 //! the table lets out goes into that connection's outbox before anybody else gets the lock, so
 //! calls leave in the order in which they were made.
 
+mod asking;
 mod calling;
 mod connecting;
 mod hearing;
@@ -15,15 +16,16 @@ use std::time::{Duration, Instant};
 use hashbrown::HashSet;
 use tokio::sync::Notify;
 
-pub use calling::{Call, Pending, Target};
+pub use calling::{Call, Pending, Posted, Target};
 use connecting::Backoff;
 
+use super::call::Nobody;
 use super::session::Session;
 use super::worker::Worker;
-use super::{Counts, Events, Executor, Landings, Large, NodeError, Pace, Slot, Stats, Wake};
+use super::{Counts, Events, Executor, Landings, Large, NodeError, Pace, Slot, Stats};
 use crate::hub::Calls;
 use crate::link::Address;
-use crate::sync::{Condvar, Mutex};
+use crate::sync::Mutex;
 use crate::wire::{Failure, FailureKind, Frame, Function, Kind, Ran};
 
 /// What a client is made of.
@@ -76,8 +78,6 @@ pub struct Client {
     executor: Arc<dyn Executor>,
     landings: Arc<dyn Landings>,
     inner: Mutex<Inner>,
-    /// Credit, a connection, or the end has come.
-    changed: Condvar,
     lost: Notify,
     over: Notify,
     /// Who comes and goes.
@@ -124,7 +124,6 @@ impl Client {
                 phase: Phase::New,
                 functions: Vec::new(),
             }),
-            changed: Condvar::new(),
             lost: Notify::new(),
             over: Notify::new(),
             events: Events::default(),
@@ -226,13 +225,13 @@ impl Client {
 
     /// Takes no new calls, lets those that run end, for at most `drain`, and says goodbye. `but`
     /// callbacks are not waited for: those that stop the client themselves.
-    pub async fn stop(&self, drain: Duration, but: usize, wake: Arc<dyn Wake>) {
+    pub async fn stop(&self, drain: Duration, but: usize) {
         let (session, worker, leaving) = {
             let mut inner = self.inner.lock();
             if matches!(inner.phase, Phase::Over(_)) {
                 return;
             }
-            let slot = Slot::new(wake, false);
+            let slot = Slot::new(Arc::new(Nobody), false);
             let session = inner.session.clone().filter(|_| inner.phase == Phase::Up);
             let offers = !inner.functions.is_empty();
             let leaving = session.as_ref().filter(|_| offers).and_then(|session| {
@@ -255,7 +254,6 @@ impl Client {
             }
             (session, inner.worker.clone(), leaving)
         };
-        self.changed.notify_all();
         let drained = async {
             let Some(session) = &session else { return };
             session.flush(Pace::Now);
@@ -295,7 +293,6 @@ impl Client {
             self.counts.note_own(true);
             slot.fail(Failure { ran: Ran::Maybe, ..failure.clone() });
         }
-        self.changed.notify_all();
         self.lost.notify_one();
         self.over.notify_waiters();
         self.events.close();

@@ -150,7 +150,6 @@ impl Session {
         };
         self.why.lock().get_or_insert_with(|| Ending::Cut(why.clone()));
         self.outbox.lock().close();
-        self.room.notify_all();
         self.idle.notify_waiters();
         self.link.close();
         self.inbox.lock().close();

@@ -132,8 +132,8 @@ impl Session {
         } else {
             outbox.grant(id, upto);
         }
+        outbox.wake();
         drop(outbox);
-        self.room.notify_all();
         self.kick.notify_one();
         true
     }

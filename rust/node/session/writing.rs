@@ -4,7 +4,7 @@ use std::io::{Error, ErrorKind};
 use std::sync::atomic::Ordering;
 
 use super::ending::Ending;
-use super::{Pace, Session};
+use super::{Pace, Session, holding};
 use crate::node::gone;
 use crate::node::outbox::Outbox;
 use crate::sync::MutexGuard;
@@ -12,6 +12,9 @@ use crate::sync::MutexGuard;
 impl Session {
     /// Writes what is in the outbox, now or soon.
     pub(in crate::node) fn flush(&self, pace: Pace) {
+        if holding::keep(self) {
+            return;
+        }
         if pace == Pace::Soon {
             self.kick.notify_one();
             return;
@@ -45,7 +48,7 @@ impl Session {
             outbox.batch = batch;
             outbox.queued = outbox.queued.saturating_sub(written);
             match result {
-                Ok(()) => self.room.notify_all(),
+                Ok(()) => outbox.wake(),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     outbox.held = true;
                     outbox.blocked = true;
@@ -68,8 +71,8 @@ impl Session {
     /// Tells everybody who waits for the outbox.
     fn tell(&self, mut outbox: MutexGuard<'_, Outbox>) {
         let watched = std::mem::take(&mut outbox.watched);
+        outbox.wake();
         drop(outbox);
-        self.room.notify_all();
         if watched {
             self.idle.notify_waiters();
         }

@@ -142,8 +142,7 @@ impl Site {
     }
 
     async fn ask(&self, question: &Question) {
-        let pending = self.caller.ask(question, self.wake()).unwrap();
-        self.outcome(&pending.slot).await.unwrap();
+        self.caller.ask(question).await.unwrap();
     }
 
     fn wake(&self) -> Arc<dyn Wake> {
@@ -206,9 +205,9 @@ impl Site {
             assert!(Instant::now() < until, "{caller:?} {server:?}");
             tokio::task::yield_now().await;
         }
-        self.caller.stop(drain, 0, self.wake()).await;
+        self.caller.stop(drain, 0).await;
         if let Some(worker) = &self.worker {
-            worker.stop(drain, 0, self.wake()).await;
+            worker.stop(drain, 0).await;
         }
         self.server.stop(drain, 0).await;
     }
@@ -280,7 +279,7 @@ async fn a_name_that_is_taken_over_says_so_to_who_had_it() {
         other.connect(None).await.unwrap();
         let over = tokio::time::timeout(PATIENCE, site.caller.join()).await.unwrap().unwrap();
         assert_eq!(over.kind, FailureKind::Evicted);
-        other.stop(PATIENCE, 0, site.wake()).await;
+        other.stop(PATIENCE, 0).await;
         site.server.stop(PATIENCE, 0).await;
     }
 }

@@ -1,0 +1,292 @@
+"""The asyncio world: `AsyncRouter`, `AsyncService`, `AsyncClient` and its connection.
+
+    async with AsyncClient(port=5000) as conn:
+        print(await conn.rpc(timeout=5).add(3, 4))
+
+Nothing but a way of waiting: what asyncio and Trio nodes share is in `awaited`. Here are the
+queue of each event loop, one wake-up for a burst, and tasks. Any loop with the interface of
+asyncio will do, uvloop's too. Imports the engine and `awaited`; no other world's front.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Coroutine
+from contextvars import copy_context
+from functools import partial
+from time import perf_counter
+from typing import Any
+
+from daffi import awaited
+from daffi._native import Completions, Job
+from daffi.loop import Errand
+from daffi.tasks import LoopDispatcher
+
+__all__ = [
+    "AsyncClient",
+    "AsyncClientConnection",
+    "AsyncRouter",
+    "AsyncService",
+    "Client",
+    "Router",
+    "Service",
+]
+
+_log = logging.getLogger("daffi.aio")
+_AT_A_STRETCH = 0.001  # seconds that one turn gives to what has come
+
+
+class _Turns:
+    """What comes for one loop, run in the loop's own turns."""
+
+    __slots__ = ("_again", "_loop", "_ready", "completions")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._ready: deque[tuple[Any, Callable[[Any], object], Any]] = deque()
+        self._again = False
+        self.completions = Completions(loop, loop.call_soon)
+        try:
+            loop.add_reader(self.completions.fileno(), self._turn)
+        except NotImplementedError:
+            wake = partial(loop.call_soon_threadsafe, self._turn)
+            self.completions = Completions(loop, loop.call_soon, wake=wake)
+
+    def _turn(self) -> None:
+        ready = self._ready
+        ready.extend(self.completions.drain())
+        until = perf_counter() + _AT_A_STRETCH
+        try:
+            while ready:
+                context, function, argument = ready.popleft()
+                try:
+                    context.run(function, argument)
+                except Exception as error:
+                    self._loop.call_exception_handler(
+                        {"message": f"Exception in callback {function}", "exception": error}
+                    )
+                if perf_counter() > until:
+                    break
+        finally:
+            self.completions.let_go()
+            if ready and not self._again:
+                self._again = True
+                self._loop.call_soon(self._go_on)
+
+    def _go_on(self) -> None:
+        self._again = False
+        self._turn()
+
+    def close(self) -> None:
+        """The loop is closed."""
+        self.completions.close()
+
+
+class _Here(threading.local):
+    """The loop that ran last in a thread, and its queue."""
+
+    loop: asyncio.AbstractEventLoop | None = None
+    turns: _Turns | None = None
+
+
+_here = _Here()
+
+
+def _completions() -> Completions:
+    loop = asyncio.get_running_loop()
+    if loop is not _here.loop:
+        before, old = _here.loop, _here.turns
+        if before is not None and old is not None and before.is_closed():
+            old.close()
+        _here.turns = _Turns(loop)
+        _here.loop = loop
+    assert _here.turns is not None
+    return _here.turns.completions
+
+
+class _Dispatcher(LoopDispatcher):
+    """Runs coroutine functions as tasks, eagerly where Python has eager tasks."""
+
+    _home: asyncio.AbstractEventLoop | None = None
+
+    def settle(self, completions: Completions) -> None:
+        """From now on coroutines run on the running loop."""
+        self._home = asyncio.get_running_loop()
+        super().settle(completions)
+
+    def start_one(self, job: Job) -> None:
+        """Start one job, in a context of its own."""
+        called = self.take_call(job)
+        if called is None:
+            return
+        function, args, kwargs = called
+        work = self._perform(job, function, args, kwargs)
+        task = _start(work, asyncio.get_running_loop())
+        if task.done():
+            return
+        _keep(task)
+        if not job.oneway:
+            job.on_cancel(task.cancel)
+
+    async def _perform(
+        self, job: Job, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> None:
+        try:
+            result = await function(*args, **kwargs)
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if job.cancelled or task is None or _is_cancelling(task):
+                self.cancelled(job)
+            else:
+                self.fail(job, error)
+        except BaseException as error:  # SystemExit too would end the loop
+            self.fail(job, error)
+        else:
+            self.finish(job, result)
+
+    def _loop_for(self, coroutine: Coroutine[Any, Any, Any]) -> tuple[Any, bool]:
+        """The node's own loop, for what a plain function returned to be awaited."""
+        if self._home is None or self._home.is_closed():
+            coroutine.close()
+            raise RuntimeError("the node's event loop is closed")
+        return _Elsewhere(self._home), False
+
+
+def _start(work: Coroutine[Any, Any, None], loop: asyncio.AbstractEventLoop) -> asyncio.Task[None]:
+    if sys.version_info >= (3, 12):
+        return asyncio.Task(work, loop=loop, eager_start=True)
+    return loop.create_task(work)
+
+
+_tasks: set[asyncio.Task[Any]] = set()
+
+
+def _keep(task: asyncio.Task[Any]) -> None:
+    # A loop only refers to its tasks weakly.
+    _tasks.add(task)
+    task.add_done_callback(_tasks.discard)
+
+
+def _is_cancelling(task: asyncio.Task[Any]) -> bool:
+    return sys.version_info < (3, 11) or task.cancelling() > 0
+
+
+class _Elsewhere:
+    """A loop that coroutines are sent to from a thread; see `daffi.loop.Loop`."""
+
+    blocked_by: object = None
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+
+    def send(
+        self, coroutine: Coroutine[Any, Any, Any], context: Any, done: Callable[[], None]
+    ) -> Errand:
+        """Run a coroutine in `context`; `done()` is called on the loop's thread at its end."""
+        errand = Errand(self._loop, coroutine, done)
+        try:
+            self._loop.call_soon_threadsafe(errand.start, context=context)
+        except RuntimeError:
+            coroutine.close()
+            raise
+        return errand
+
+
+class _World:
+    """asyncio, as nodes and calls need it."""
+
+    here = staticmethod(_completions)
+    dispatcher = staticmethod(_Dispatcher)
+
+    def spawn(self, work: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], object]:
+        """Run it in the background, in the current context; what comes back cancels it."""
+
+        async def run() -> None:
+            try:
+                await work()
+            except Exception:
+                _log.exception("something in the background failed")
+
+        task = asyncio.get_running_loop().create_task(run())
+        _keep(task)
+        return task.cancel
+
+    def spawn_from(self, home: Completions, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Run it in the background on that loop. Called from any thread."""
+        loop: asyncio.AbstractEventLoop = home.home
+        with contextlib.suppress(RuntimeError):  # the loop is closed
+            loop.call_soon_threadsafe(self.spawn, work, context=copy_context())
+
+    async def until_signal(self, over: Callable[[], Any]) -> bool:
+        """Await `over()`, or in the main thread SIGINT or SIGTERM; True for a signal."""
+        ended = asyncio.ensure_future(over())
+        if threading.current_thread() is not threading.main_thread():
+            await ended
+            return False
+        loop = asyncio.get_running_loop()
+        heard: asyncio.Future[None] = loop.create_future()
+
+        def hear(*_: object) -> None:
+            if not heard.done():
+                heard.set_result(None)
+
+        before: dict[signal.Signals, Any] = {}
+        try:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                handler = signal.getsignal(number)
+                if handler is None:  # it could not be put back
+                    continue
+                try:
+                    loop.add_signal_handler(number, hear)
+                except (NotImplementedError, RuntimeError):
+                    signal.signal(number, lambda *_: loop.call_soon_threadsafe(hear))
+                before[number] = handler
+            await asyncio.wait([ended, heard], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for number, handler in before.items():
+                with contextlib.suppress(NotImplementedError, RuntimeError):
+                    loop.remove_signal_handler(number)
+                signal.signal(number, handler)
+            heard.cancel()
+            ended.cancel()
+        if ended.done() and not ended.cancelled():
+            ended.result()
+            return False
+        return True
+
+
+_WORLD = _World()
+
+
+class _Presence(awaited.LoopPresence):
+    world = _WORLD
+
+
+class AsyncRouter(awaited.AsyncRouter):
+    __doc__ = awaited.AsyncRouter.__doc__
+    _world = _WORLD
+    _presence_kind = _Presence
+
+
+class AsyncService(awaited.AsyncService):
+    __doc__ = awaited.AsyncService.__doc__
+    _world = _WORLD
+    _presence_kind = _Presence
+
+
+class AsyncClient(awaited.AsyncClient):
+    __doc__ = awaited.AsyncClient.__doc__
+    _world = _WORLD
+    _presence_kind = _Presence
+
+
+AsyncClientConnection = awaited.AsyncClientConnection
+Router = AsyncRouter
+Service = AsyncService
+Client = AsyncClient

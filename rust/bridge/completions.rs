@@ -1,0 +1,297 @@
+//! What comes for one event loop: outcomes, calls to run, calls that were given up.
+//!
+//! Any thread puts events into the queue, without the GIL; the loop is woken when the first one
+//! comes, and takes them all at once. What they set off runs in Python, with no frame of ours below
+//! it; what that sends leaves with one write for each connection.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::Instant;
+
+use pyo3::prelude::*;
+use pyo3::types::{PyList, PyTuple};
+
+use super::bell::Bell;
+use super::call::{Call, Ticket};
+use super::deadlines::{Deadlines, Due};
+use super::job::Job;
+use super::mailbox::Delivered;
+use super::process;
+use super::reception::Reception;
+use crate::node::{self, Incoming, Wake};
+use crate::sync::Mutex;
+
+/// One turn takes no more events than this; others get theirs in between.
+const MOST: usize = 512;
+
+/// Something that an event loop is to hear of.
+#[allow(clippy::large_enum_variant, reason = "one allocation less for every call that comes")]
+pub(super) enum Event {
+    /// Look whether a call of ours has ended.
+    Look(Arc<Ticket>),
+    /// A call to run.
+    Job(Arc<Reception>, Incoming),
+    /// A call that runs was given up, or is too late.
+    Cancel(Arc<Watch>),
+}
+
+/// Events for one loop.
+pub(super) struct Queue {
+    state: Mutex<State>,
+    bell: Bell,
+    deadlines: Arc<Deadlines>,
+    /// Calls of ours that have not ended.
+    open: AtomicUsize,
+}
+
+#[derive(Default)]
+struct State {
+    events: VecDeque<Event>,
+    /// The loop has been woken, or is at it.
+    rung: bool,
+    closed: bool,
+}
+
+impl Queue {
+    /// Adds an event, and wakes the loop where that is due.
+    pub(super) fn push(&self, event: Event) {
+        let mut state = self.state.lock();
+        if state.closed {
+            // Dropped after the lock is gone: a call that came is answered then.
+            drop(state);
+            return;
+        }
+        state.events.push_back(event);
+        let ring = !std::mem::replace(&mut state.rung, true);
+        drop(state);
+        if ring {
+            self.bell.ring();
+        }
+    }
+
+    /// Wakes whoever this is, at that time.
+    pub(super) fn wake_at(&self, at: Instant, due: Weak<dyn Due>) {
+        self.deadlines.push(at, due);
+    }
+
+    pub(super) fn opened(&self) {
+        self.open.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn ended(&self) {
+        self.open.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// The queue of one event loop, and what it needs of that loop.
+#[pyclass(frozen, module = "daffi._native")]
+pub(super) struct Completions {
+    pub(super) queue: Arc<Queue>,
+    /// The loop, or what stands for it.
+    #[pyo3(get)]
+    home: Py<PyAny>,
+    /// Runs a function in the next turn.
+    soon: Py<PyAny>,
+    /// How a task of a loop that is not asyncio's waits for a call.
+    pub(super) waiter: Option<Py<PyAny>>,
+    /// An empty context, to run what has none of its own.
+    nowhere: Py<PyAny>,
+}
+
+#[pymethods]
+impl Completions {
+    #[new]
+    #[pyo3(signature = (home, soon, *, waiter=None, wake=None))]
+    fn new(
+        py: Python<'_>,
+        home: Py<PyAny>,
+        soon: Py<PyAny>,
+        waiter: Option<Py<PyAny>>,
+        wake: Option<Py<PyAny>>,
+    ) -> PyResult<Self> {
+        let queue = Arc::new(Queue {
+            state: Mutex::default(),
+            bell: Bell::new(wake, process::current().memory())?,
+            deadlines: Arc::default(),
+            open: AtomicUsize::new(0),
+        });
+        let nowhere = py.import("contextvars")?.getattr("Context")?.call0()?.unbind();
+        Ok(Self { queue, home, soon, waiter, nowhere })
+    }
+
+    fn fileno(&self) -> PyResult<i32> {
+        self.queue.bell.fileno()
+    }
+
+    /// What is to be run now: `context.run(function, argument)` for each. `let_go` comes after it.
+    fn drain<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyList>> {
+        let (py, this) = (slf.py(), slf.get());
+        this.queue.bell.clear();
+        node::hold();
+        let ready = PyList::empty(py);
+        let events: Vec<Event> = {
+            let mut state = this.queue.state.lock();
+            let count = state.events.len().min(MOST);
+            state.events.drain(..count).collect()
+        };
+        let straight = match this.asyncio() {
+            Some(loop_) => !loop_.bind(py).call_method0("get_debug")?.is_truthy()?,
+            None => true,
+        };
+        let mut jobs: Vec<(Arc<Reception>, Bound<'py, PyList>)> = Vec::new();
+        for event in events {
+            match event {
+                Event::Look(ticket) => {
+                    if let Some(call) = ticket.begin_look(py) {
+                        Call::look(&call, straight, &ready)?;
+                    }
+                }
+                Event::Job(reception, incoming) => {
+                    let job = Job::new(Delivered { incoming, memory: reception.memory() });
+                    let job = job.of(Arc::clone(&reception), slf.clone().unbind());
+                    match jobs.iter().find(|(other, _)| Arc::ptr_eq(other, &reception)) {
+                        Some((_, list)) => list.append(Py::new(py, job)?)?,
+                        None => jobs.push((reception, PyList::new(py, [Py::new(py, job)?])?)),
+                    }
+                }
+                Event::Cancel(watch) => {
+                    if let Some(cancel) = watch.cancel.lock().take() {
+                        ready.append((this.nowhere.bind(py), cancel, py.None()))?;
+                    }
+                }
+            }
+        }
+        for (reception, list) in jobs {
+            if let Some(start) = reception.starter(py) {
+                ready.append((this.nowhere.bind(py), start, list))?;
+            }
+        }
+        Ok(ready)
+    }
+
+    /// Ends a drain: what was sent meanwhile leaves, and the loop is woken for what came.
+    fn let_go(&self, py: Python<'_>) {
+        py.detach(node::let_go);
+        let mut state = self.queue.state.lock();
+        state.rung = !state.events.is_empty();
+        let ring = state.rung;
+        drop(state);
+        if ring {
+            self.queue.bell.ring();
+        }
+    }
+
+    /// The loop has ended: nothing more is taken.
+    fn close(&self) {
+        let events = {
+            let mut state = self.queue.state.lock();
+            state.closed = true;
+            std::mem::take(&mut state.events)
+        };
+        drop(events);
+        self.queue.deadlines.close();
+    }
+}
+
+impl Completions {
+    /// The loop, if it is one of asyncio.
+    pub(super) fn asyncio(&self) -> Option<&Py<PyAny>> {
+        self.waiter.is_none().then_some(&self.home)
+    }
+
+    /// Called before something is sent: where more is likely to follow in this turn, it is held
+    /// back until the turn ends.
+    pub(super) fn about_to_send(&self, py: Python<'_>, alone: bool) -> PyResult<()> {
+        if !alone && !node::is_holding() {
+            let let_go = release(py)?;
+            self.soon.bind(py).call1((let_go,))?;
+            node::hold();
+        }
+        Ok(())
+    }
+
+    /// Whether only one call of ours is under way: the one that asks.
+    pub(super) fn is_alone(&self) -> bool {
+        self.queue.open.load(Ordering::Relaxed) <= 1
+    }
+
+    /// Runs a callback of a call in the next turn, or notes that it is to run in this one.
+    pub(super) fn schedule<'py>(
+        &self,
+        callback: Bound<'py, PyAny>,
+        context: Option<Bound<'py, PyAny>>,
+        call: &Bound<'py, PyAny>,
+        now: Option<&Bound<'py, PyList>>,
+    ) -> PyResult<()> {
+        let py = call.py();
+        match (self.asyncio(), now) {
+            (Some(loop_), None) => {
+                let how = pyo3::types::PyDict::new(py);
+                how.set_item("context", context)?;
+                let arguments = PyTuple::new(py, [callback, call.clone()])?;
+                loop_.bind(py).call_method("call_soon", arguments, Some(&how))?;
+            }
+            (_, Some(ready)) => {
+                let context = context.unwrap_or_else(|| self.nowhere.bind(py).clone());
+                ready.append((context, callback, call))?;
+            }
+            (None, None) => {
+                callback.call1((call,))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn release(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+    static RELEASE: pyo3::sync::PyOnceLock<Py<PyAny>> = pyo3::sync::PyOnceLock::new();
+    let made = RELEASE.get_or_try_init(py, || {
+        PyResult::Ok(pyo3::wrap_pyfunction!(let_go, py)?.into_any().unbind())
+    })?;
+    Ok(made.bind(py).clone())
+}
+
+/// Writes what this thread has held back.
+#[pyfunction]
+fn let_go(py: Python<'_>) {
+    py.detach(node::let_go);
+}
+
+/// Cancels what runs for a call, once that is given up or too late.
+pub(super) struct Watch {
+    queue: Arc<Queue>,
+    cancel: Mutex<Option<Py<PyAny>>>,
+    me: Weak<Watch>,
+}
+
+impl Watch {
+    pub(super) fn new(queue: Arc<Queue>, cancel: Py<PyAny>) -> Arc<Self> {
+        let cancel = Mutex::new(Some(cancel));
+        Arc::new_cyclic(|me| Self { queue, cancel, me: me.clone() })
+    }
+
+    /// There is nothing to cancel any more.
+    pub(super) fn end(&self) {
+        let cancel = self.cancel.lock().take();
+        drop(cancel);
+    }
+}
+
+impl Wake for Watch {
+    fn wake(&self) {
+        if let Some(me) = self.me.upgrade() {
+            self.queue.push(Event::Cancel(me));
+        }
+    }
+}
+
+impl Due for Watch {
+    fn is_open(&self) -> bool {
+        self.cancel.lock().is_some()
+    }
+
+    fn due(&self) {
+        self.wake();
+    }
+}
