@@ -122,7 +122,8 @@ lock: ## write requirements/ anew from pyproject.toml, with the newest versions
 	build/venv-lock/bin/pip install --quiet --upgrade pip
 	build/venv-lock/bin/pip install --quiet '.[tests]' --group dev
 	@{ echo '# Written by `make lock` on Python 3.10; serves the later ones too.'; \
-		build/venv-lock/bin/pip freeze --exclude daffi; } > requirements/dev.txt
+		build/venv-lock/bin/pip freeze --exclude daffi \
+		| sed '/^backports\./s/$$/; python_version < "3.11"/'; } > requirements/dev.txt
 	rm -rf build/venv-lock && $(call interpreter,3.10) -m venv build/venv-lock
 	build/venv-lock/bin/pip install --quiet --upgrade pip
 	build/venv-lock/bin/pip install --quiet --group docs
