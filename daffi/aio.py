@@ -127,12 +127,14 @@ class _Dispatcher(LoopDispatcher):
             return
         function, args, kwargs = called
         work = self._perform(job, function, args, kwargs)
-        task = _start(work, asyncio.get_running_loop())
+        assert self._home is not None
+        task = _start(work, self._home, job.function)
         if task.done():
             return
-        _keep(task)
-        if not job.oneway:
-            job.on_cancel(task.cancel)
+        if job.oneway:
+            _keep(task)
+        else:
+            job.on_cancel(task.cancel)  # which the engine keeps, and so the task
 
     async def _perform(
         self, job: Job, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -158,10 +160,13 @@ class _Dispatcher(LoopDispatcher):
         return _Elsewhere(self._home), False
 
 
-def _start(work: Coroutine[Any, Any, None], loop: asyncio.AbstractEventLoop) -> asyncio.Task[None]:
+def _start(
+    work: Coroutine[Any, Any, None], loop: asyncio.AbstractEventLoop, name: str
+) -> asyncio.Task[None]:
+    # With a name: to make one up takes as long as the rest.
     if sys.version_info >= (3, 12):
-        return asyncio.Task(work, loop=loop, eager_start=True)
-    return loop.create_task(work)
+        return asyncio.Task(work, loop=loop, name=name, eager_start=True)
+    return loop.create_task(work, name=name)
 
 
 _tasks: set[asyncio.Task[Any]] = set()

@@ -25,6 +25,8 @@ from daffi.loop import Loop, current
 from daffi.registry import Callback
 
 _T = TypeVar("_T")
+_PICKLE = int(SerdeFormat.PICKLE)
+_OPAQUE = int(SerdeFormat.OPAQUE)
 _log = logging.getLogger("daffi.dispatch")
 
 _job: ContextVar[Job] = ContextVar("daffi_job")
@@ -204,7 +206,7 @@ class Dispatcher:
         """Answer with what the function returned."""
         format = job.format
         if job.oneway:
-            result = None if format != SerdeFormat.OPAQUE else b""
+            result = None if format != _OPAQUE else b""
         try:
             job.finish(format, pack_result(format, result))
         except Exception as error:
@@ -217,7 +219,7 @@ class Dispatcher:
         """Answer with what the function raised."""
         if job.oneway:
             _log.error("%s raised, and its caller does not wait", job.function, exc_info=error)
-        pickled = dumps if job.format == SerdeFormat.PICKLE else None
+        pickled = dumps if job.format == _PICKLE else None
         type_name, message, traceback, arguments, data = describe(error, pickled)
         job.fail("raised", type_name, message, traceback, arguments, data)
 

@@ -47,6 +47,10 @@ class SerdeFormat(IntEnum):
         raise ValueError(f"no such serde: {value!r}; there are {', '.join(cls.__members__)}")
 
 
+_PICKLE = int(SerdeFormat.PICKLE)  # as numbers, which compare faster
+_OPAQUE = int(SerdeFormat.OPAQUE)
+
+
 def pack_arguments(format: int, args: tuple[Any, ...], kwargs: dict[str, Any], borrow: bool) -> Any:
     """The payload of a call.
 
@@ -69,13 +73,13 @@ def pack_result(format: int, value: Any) -> Any:
     Large buffers are not copied: a callback that keeps a `bytearray` or an array which it
     returned must not write to it before the caller has its answer.
     """
-    if format == SerdeFormat.PICKLE:
+    if format == _PICKLE:
         if type(value) in _SCALARS:
             return pickle.dumps(value, 5)
         if _any_large((value,)):
             value = _lift_all((value,), True)[0]
         return _pickle(value, True, "the result")
-    if format == SerdeFormat.OPAQUE:
+    if format == _OPAQUE:
         if value is None:
             return None
         return _opaque(value, True, "an OPAQUE callback returns bytes, str or None")
@@ -84,9 +88,9 @@ def pack_result(format: int, value: Any) -> Any:
 
 def unpack_arguments(format: int, payload: Any) -> Arguments:
     """Positional and keyword arguments from a payload; `SerializationError` if it is none."""
-    if format == SerdeFormat.OPAQUE:
+    if format == _OPAQUE:
         return (payload,), {}
-    if format == SerdeFormat.PICKLE:
+    if format == _PICKLE:
         payload = _unpickle(payload, "the arguments")
     try:
         args, kwargs = payload
@@ -99,7 +103,7 @@ def unpack_arguments(format: int, payload: Any) -> Arguments:
 
 def unpack_result(format: int, payload: Any) -> Any:
     """The result from a payload; `SerializationError` if it can't be read."""
-    if format == SerdeFormat.PICKLE:
+    if format == _PICKLE:
         return _unpickle(payload, "the result")
     return payload
 
