@@ -141,8 +141,16 @@ impl Heard {
         heard
     }
 
+    /// The next message. Where the connection ends instead, the test fails with the reason.
     async fn next(&mut self) -> Message {
-        tokio::time::timeout(PATIENCE, self.messages.recv()).await.unwrap().unwrap()
+        let next = async {
+            tokio::select! {
+                biased;
+                message = self.messages.recv() => message.unwrap(),
+                why = self.ended.recv() => panic!("it ended instead: {:?}", why.unwrap()),
+            }
+        };
+        tokio::time::timeout(PATIENCE, next).await.unwrap()
     }
 
     async fn end(&mut self) -> Failure {
