@@ -14,6 +14,7 @@ use pyo3::prelude::*;
 
 use super::job::Job;
 use super::memory::Memory;
+use super::queue::Queue;
 use super::wait::{SLICE, ThreadWake};
 use crate::node::{Executor, Incoming, Wake};
 
@@ -38,7 +39,7 @@ pub(super) struct Post {
 
 #[derive(Default)]
 struct State {
-    queue: VecDeque<Incoming>,
+    queue: Queue,
     idle: usize,
     threads: usize,
     closed: bool,
@@ -87,10 +88,7 @@ impl Executor for Post {
 impl Post {
     /// Takes out the calls that were given up.
     fn take_cancelled(&self) -> VecDeque<Incoming> {
-        let mut state = self.state.lock();
-        let (gone, kept) = state.queue.drain(..).partition(Incoming::is_cancelled);
-        state.queue = kept;
-        gone
+        self.state.lock().queue.take_cancelled()
     }
 
     /// No more calls are taken; those that wait are dropped, and so answered.
@@ -140,9 +138,7 @@ impl Seat {
         let mut state = post.state.lock();
         // What came before we sat down: for nobody, or for a place further out, whose owner may be
         // the one that sits down here.
-        let (mut own, others): (VecDeque<_>, _) =
-            state.queue.drain(..).partition(|call: &Incoming| call.chain() == chain);
-        state.queue = others;
+        let mut own = state.queue.take_chain(chain);
         let chairs = state.seats.entry(chain).or_default();
         for other in chairs.iter() {
             own.append(&mut other.jobs.lock());
@@ -181,8 +177,7 @@ impl Drop for Seat {
             next.wake.wake();
             return;
         }
-        left.append(&mut state.queue);
-        state.queue = left;
+        state.queue.put_back(left);
         drop(state);
         self.post.came.notify_all();
     }

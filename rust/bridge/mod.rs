@@ -12,6 +12,7 @@
 //! | `payload` | what travels, between Python's objects and messages |
 //! | `formats` | JSON and MSGPACK, straight from and to Python objects |
 //! | `mailbox` | calls that came, waiting for their threads |
+//! | `queue` | their order, and of which chains they are |
 //! | `job` | one of them: `Job`, and `Parking` to wait beside it |
 //! | `client` | `Client` |
 //! | `facts` | what clients and servers take and show alike |
@@ -32,6 +33,7 @@ mod memory;
 mod outgoing;
 mod payload;
 mod process;
+mod queue;
 mod server;
 mod stream;
 mod wait;
