@@ -8,7 +8,6 @@ forks and the end of the process) and `exceptions`.
 from __future__ import annotations
 
 import atexit
-import math
 import os
 import sys
 from collections.abc import Iterable
@@ -108,7 +107,7 @@ def seconds(option: str, value: Any) -> float | None:
         return None
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise InitializationError(f"{option} is a number of seconds or None, not {value!r}")
-    if math.isnan(value) or value < 0:
+    if not value >= 0:  # nor is NaN
         raise InitializationError(f"{option} can't be {value!r}: pass seconds, 0 or more, or None")
     return None if value >= _FOR_EVER else float(value)
 

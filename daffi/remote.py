@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import math
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from types import GeneratorType
@@ -19,6 +18,8 @@ from daffi.exceptions import CallTimeout, SerializationError, TransmissionFailur
 from daffi.formats import SerdeFormat, argument_packer, unpack_result
 
 _log = logging.getLogger("daffi.remote")
+
+_FOR_EVER = 1e9  # seconds, thirty years
 
 Remote = Callable[..., Any]
 Serde = SerdeFormat | str
@@ -124,9 +125,9 @@ def check_timeout(timeout: float | None) -> float | None:
         return None
     if isinstance(timeout, bool) or not isinstance(timeout, (int, float)):
         raise TypeError(f"timeout is a number of seconds or None, not {timeout!r}")
-    if math.isnan(timeout) or timeout < 0:
+    if not timeout >= 0:  # nor is NaN
         raise ValueError(f"timeout can't be {timeout!r}: pass seconds, 0 or more, or None")
-    return None if math.isinf(timeout) else float(timeout)
+    return None if timeout >= _FOR_EVER else float(timeout)
 
 
 def _receivers(receiver: Receivers | None, many: bool) -> list[str] | None:

@@ -80,12 +80,19 @@ async def test_timeout_of_none_waits(world: World, site: Site, gate: Gate) -> No
     assert await running.result() == "late"
 
 
-@pytest.mark.parametrize("timeout", [0, -1, "1", float("nan")])
+@pytest.mark.parametrize("timeout", [0, -1, "1", float("nan"), -(10**400)])
 @over_tcp
 async def test_timeout_that_is_none_of_a_time(world: World, site: Site, timeout: Any) -> None:
     with pytest.raises((ValueError, TypeError, CallTimeout)):
         await world.call(lambda: site.conn.rpc(timeout=timeout).add(1, 2))
     assert await world.call(site.conn.rpc(timeout=5).add, 1, 2) == 3
+
+
+@over_tcp
+async def test_a_timeout_beyond_all_bounds_is_for_ever(world: World, site: Site) -> None:
+    for timeout in (10**400, 1e308, float("inf")):
+        assert await world.call(site.conn.rpc(timeout=timeout).add, 1, 2) == 3
+        assert (await world.call(site.conn.rpc(timeout=timeout).about_call))["deadline"] is None
 
 
 @pytest.mark.site(caller={"default_timeout": 0.2})
