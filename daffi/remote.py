@@ -357,7 +357,10 @@ def _is_chunk(value: Any) -> bool:
     if isinstance(value, (GeneratorType, list, tuple)):
         return False
     if not hasattr(value, "__iter__"):
-        return True
+        try:
+            iter(value)  # by `__getitem__` alone: that begins nothing
+        except TypeError:
+            return True
     try:
         memoryview(value).release()  # an array
     except TypeError:
