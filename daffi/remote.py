@@ -20,6 +20,7 @@ from daffi.formats import SerdeFormat, argument_packer, unpack_result
 _log = logging.getLogger("daffi.remote")
 
 _FOR_EVER = 1e9  # seconds, thirty years
+_MOST_KEPT = 1000  # functions that a proxy keeps; those after them are made each time
 
 Remote = Callable[..., Any]
 Serde = SerdeFormat | str
@@ -68,10 +69,14 @@ class Proxy:
         if name.startswith("_"):
             raise AttributeError(f"{name!r}: names that begin with _ are not remote functions")
         way, bind, options = self._daffi
+        bound = bind(way, name, options)
+        kept = self.__dict__
+        if len(kept) > _MOST_KEPT:
+            return bound
         # Kept, so that the next time Python finds it without asking here. Two threads may
         # both get here: one function wins.
-        bound: Remote = self.__dict__.setdefault(name, bind(way, name, options))
-        return bound
+        winner: Remote = kept.setdefault(name, bound)
+        return winner
 
     def __repr__(self) -> str:
         _, bind, options = self._daffi

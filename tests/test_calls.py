@@ -43,6 +43,17 @@ async def test_names_that_begin_with_an_underscore_are_not_remote(world: World, 
                 getattr(proxy, name)
 
 
+@over_tcp
+async def test_a_proxy_does_not_grow_with_the_names_it_is_asked_for(
+    world: World, site: Site
+) -> None:
+    proxy = site.conn.rpc(timeout=10)
+    for number in range(5000):
+        getattr(proxy, f"name_{number}")
+    assert len(vars(proxy)) <= 1001
+    assert await world.call(proxy.add, 1, 2) == 3
+
+
 async def test_proxy_and_function_may_be_kept_and_shared(world: World, site: Site) -> None:
     add = site.conn.rpc(timeout=20).add
     sums = await world.together([partial(add, i, i) for i in range(40)])
