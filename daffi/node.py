@@ -222,7 +222,10 @@ def _unix(path: StrPath) -> Address:
         raise InitializationError(f"unix_sock_path is a path, not {type(path).__name__}") from None
     if not text or "\0" in text:
         raise InitializationError(f"unix_sock_path can't be {text!r}")
-    length = len(os.fsencode(text))
+    try:
+        length = len(text.encode())
+    except UnicodeEncodeError:
+        raise InitializationError(f"unix_sock_path is not UTF-8: {text!r}") from None
     if length > _LONGEST_PATH:
         raise InitializationError(
             f"the path of a Unix socket has at most {_LONGEST_PATH} bytes, this one has {length}:"

@@ -68,6 +68,7 @@ class Proxy:
     def __getattr__(self, name: str) -> Remote:
         if name.startswith("_"):
             raise AttributeError(f"{name!r}: names that begin with _ are not remote functions")
+        check_name("a function", name)
         way, bind, options = self._daffi
         bound = bind(way, name, options)
         kept = self.__dict__
@@ -135,10 +136,19 @@ def check_timeout(timeout: float | None) -> float | None:
     return None if timeout >= _FOR_EVER else float(timeout)
 
 
+def check_name(what: str, name: str) -> None:
+    """`ValueError` for what can't travel as a name."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise ValueError(f"{what} can't be named {name!r}: a lone surrogate is no text") from None
+
+
 def _receivers(receiver: Receivers | None, many: bool) -> list[str] | None:
     if receiver is None:
         return None
     if isinstance(receiver, str):
+        check_name("a receiver", receiver)
         return [receiver]
     if not many:
         raise TypeError(
@@ -149,6 +159,8 @@ def _receivers(receiver: Receivers | None, many: bool) -> list[str] | None:
         raise TypeError("receiver is a name or a list of names")
     if not names:
         raise ValueError("receiver is an empty list; pass None for everybody")
+    for name in names:
+        check_name("a receiver", name)
     return names
 
 

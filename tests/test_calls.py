@@ -44,6 +44,32 @@ async def test_names_that_begin_with_an_underscore_are_not_remote(world: World, 
 
 
 @over_tcp
+async def test_a_name_that_is_no_text_is_refused(world: World, site: Site) -> None:
+    conn, bad = site.conn, "lone\ud800"
+    for refused in (
+        lambda: getattr(conn.rpc(), bad),
+        lambda: getattr(conn.stream(), bad),
+        lambda: conn.rpc(receiver=bad),
+        lambda: conn.cast(receiver=["good", bad]),
+        lambda: conn.wait_for_members("good", bad),
+        lambda: conn.wait_for_function(bad),
+    ):
+        with pytest.raises(ValueError, match="named 'lone.*surrogate") as caught:
+            await world.call(refused)
+        assert type(caught.value) is ValueError
+
+
+@over_tcp
+async def test_a_name_that_is_too_long_says_what_it_names(world: World, site: Site) -> None:
+    long = "x" * 256
+    for call in (site.conn.rpc().__getattr__(long), site.conn.stream().__getattr__(long)):
+        with pytest.raises(TransmissionFailure, match=r"no function xxx.* 255 bytes, this one 256"):
+            await world.call(call, b"1")
+    with pytest.raises(TransmissionFailure, match=r"no receiver xxx.* 255 bytes, this one 256"):
+        await world.call(site.conn.rpc(receiver=long).add, 1, 2)
+
+
+@over_tcp
 async def test_a_proxy_does_not_grow_with_the_names_it_is_asked_for(
     world: World, site: Site
 ) -> None:

@@ -214,6 +214,13 @@ def test_every_way_to_name_an_address(short_path: Path, monkeypatch: pytest.Monk
         assert conn.rpc(timeout=5).add(1, 2) == 3
 
 
+@KINDS
+def test_the_path_of_a_socket_is_utf8(kind: Any) -> None:
+    for path in ("/tmp/lone\ud800", b"/tmp/\xff"):
+        with pytest.raises(InitializationError, match="not UTF-8"):
+            kind("n", unix_sock_path=path)
+
+
 def test_ipv6() -> None:
     try:
         socket.create_server(("::1", 0), family=socket.AF_INET6).close()

@@ -137,10 +137,13 @@ impl Client {
         if size > most {
             return Err(too_large(size, most));
         }
-        let mut names = call.target.receivers.iter().chain([&call.function]);
-        if let Some(name) = names.find(|name| name.len() > MAX_NAME) {
-            let text =
-                format!("nobody can be called {name:.40}...: a name has at most {MAX_NAME} bytes");
+        let receivers = call.target.receivers.iter().map(|name| ("receiver", name));
+        let mut names = receivers.chain([("function", &call.function)]);
+        if let Some((what, name)) = names.find(|(_, name)| name.len() > MAX_NAME) {
+            let text = format!(
+                "there is no {what} {name:.40}...: a name has at most {MAX_NAME} bytes, this one {}",
+                name.len()
+            );
             return Err(Failure::new(FailureKind::Unreachable, Ran::No, text));
         }
         let chain = match call.chain {
