@@ -146,7 +146,7 @@ def refuse_security(**options: object) -> None:
             " and let only trusted machines reach this address"
         )
     for option, value in options.items():
-        if value is None or value is False:
+        if not value:
             continue
         what = {
             "token": "tokens",
