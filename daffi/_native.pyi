@@ -109,6 +109,9 @@ class Stream:
     def send(self, payload: Any, timeout: float | None = None) -> Pending | None:
         """Send one item, waiting for credit; with acknowledgements, also until it has run."""
 
+    def opened(self, timeout: float | None = None) -> Pending | None:
+        """Wait until the worker has taken the stream."""
+
     def end(self) -> None: ...
 
 @final

@@ -31,6 +31,7 @@ class Stream(Protocol):
     """The engine's side of one stream."""
 
     def send(self, payload: Any, timeout: float | None = None) -> Any: ...
+    def opened(self, timeout: float | None = None) -> Any: ...
     def end(self) -> None: ...
 
 
@@ -318,10 +319,14 @@ class StreamFunction:
         iterator: Iterator[Any] = iter(items)
         try:
             stream = self._begin()
+            none = True
             try:
                 for item in iterator:
+                    none = False
                     if not self._send(stream, self._pack((item,), {})):
                         break
+                if none and self._acknowledged:  # that nobody is there raises all the same
+                    self._wait(stream.opened)
             except BaseException:
                 _abandon(stream)
                 raise
@@ -346,20 +351,23 @@ class StreamFunction:
 
     def _send(self, stream: Stream, payload: Any) -> bool:
         """Whether there is somebody who takes it."""
-        job = self._way.current(None)
         try:
-            if job is None:
-                pending = stream.send(payload, self._timeout)
-            else:
-                pending = self._way.inside(job, stream.send, payload, self._timeout)
-            if pending is not None:
-                self._way.settle(pending)
+            self._wait(stream.send, payload)
         except TransmissionFailure as failure:
             if self._acknowledged:
                 raise
             _log.warning("a stream that nobody waits for failed: %s", failure)
             return False
         return True
+
+    def _wait(self, method: Callable[..., Any], *args: Any) -> None:
+        job = self._way.current(None)
+        if job is None:
+            pending = method(*args, self._timeout)
+        else:
+            pending = self._way.inside(job, method, *args, self._timeout)
+        if pending is not None:
+            self._way.settle(pending)
 
 
 def _abandon(stream: Stream) -> None:

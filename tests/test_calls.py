@@ -54,7 +54,7 @@ async def test_a_name_that_is_no_text_is_refused(world: World, site: Site) -> No
         lambda: conn.wait_for_members("good", bad),
         lambda: conn.wait_for_function(bad),
     ):
-        with pytest.raises(ValueError, match="named 'lone.*surrogate") as caught:
+        with pytest.raises(ValueError, match=r"named 'lone.*surrogate") as caught:
             await world.call(refused)
         assert type(caught.value) is ValueError
 

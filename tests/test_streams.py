@@ -210,6 +210,15 @@ async def test_any_iterable(world: World, site: Site, gate: Gate) -> None:
     await site.settled()
 
 
+async def test_nobody_takes_a_stream_without_items(world: World, site: Site) -> None:
+    for style in (site.conn.stream(timeout=10), site.conn.stream()):
+        with pytest.raises(TransmissionFailure, match="no_such_function"):
+            await world.call(style.no_such_function, iter([]))
+    with pytest.raises(TransmissionFailure, match="nobody"):
+        await world.call(site.conn.stream(timeout=10, receiver="nobody").stream_keep, [])
+    await site.settled()
+
+
 @over_tcp
 async def test_text_mappings_and_buffers_are_one_chunk(world: World, site: Site) -> None:
     opaque = site.conn.stream(timeout=10).stream_opaque

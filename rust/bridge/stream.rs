@@ -83,15 +83,27 @@ impl Stream {
             let fields = fields.fold(FieldsBuilder::new(), |all, (key, value)| all.raw(key, value));
             message.frame.fields = fields.number(Key::Deadline, left).build();
         }
-        let wake = ThreadWake::current();
-        self.inner.pending.slot.wake_too(Arc::clone(&wake));
-        let inner = Arc::clone(&self.inner);
-        let item = Item { inner, clock, wake, number: 0, stage: Stage::Credit(message) };
-        wait(py, Waiting { what: Box::new(item), seat: Seat::take_place(self.chain) })
+        self.wait_for(py, clock, Stage::Credit(message))
+    }
+
+    /// Waits until the worker has taken it.
+    #[pyo3(signature = (timeout=None))]
+    fn opened(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<Py<PyAny>> {
+        let clock = Clock::new(timeout, self.deadline)?;
+        self.wait_for(py, clock, Stage::Opening)
     }
 
     fn end(&self, py: Python<'_>) {
         py.detach(|| self.inner.end());
+    }
+}
+
+impl Stream {
+    fn wait_for(&self, py: Python<'_>, clock: Clock, stage: Stage) -> PyResult<Py<PyAny>> {
+        let wake = ThreadWake::current();
+        self.inner.pending.slot.wake_too(Arc::clone(&wake));
+        let item = Item { inner: Arc::clone(&self.inner), clock, wake, number: 0, stage };
+        wait(py, Waiting { what: Box::new(item), seat: Seat::take_place(self.chain) })
     }
 }
 
@@ -109,7 +121,7 @@ impl Inner {
     }
 }
 
-/// One item on its way.
+/// One item on its way, or none.
 struct Item {
     inner: Arc<Inner>,
     clock: Clock,
@@ -120,6 +132,8 @@ struct Item {
 }
 
 enum Stage {
+    /// There is no item: it waits until the worker has taken the stream.
+    Opening,
     /// It waits for the worker to allow it.
     Credit(Message),
     /// It is large, and being sent.
@@ -136,6 +150,10 @@ impl Waitable for Item {
         loop {
             let ended = slot.is_ended();
             self.stage = match std::mem::replace(&mut self.stage, Stage::Done) {
+                Stage::Opening if slot.allowed() == 0 => {
+                    self.stage = Stage::Opening;
+                    return ended;
+                }
                 Stage::Credit(message) => {
                     let mut state = inner.state.lock();
                     if ended || slot.allowed() <= state.sent {
@@ -163,7 +181,7 @@ impl Waitable for Item {
                     self.stage = Stage::Run;
                     return ended;
                 }
-                Stage::Run | Stage::Done => return true,
+                Stage::Opening | Stage::Run | Stage::Done => return true,
             };
         }
     }
