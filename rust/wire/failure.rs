@@ -9,7 +9,8 @@ const MAX_TEXT: usize = 64 * 1024;
 /// The longest pickled exception that a failure carries, in bytes: with everything else it fits
 /// into one frame.
 const MAX_PICKLE: usize = 512 * 1024;
-const _: () = assert!(MAX_PICKLE + 3 * MAX_TEXT + u16::MAX as usize + 16 * 1024 <= super::MAX_FRAME);
+const _: () =
+    assert!(MAX_PICKLE + 3 * MAX_TEXT + u16::MAX as usize + 16 * 1024 <= super::MAX_FRAME);
 
 /// Why a call has no result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
