@@ -25,7 +25,10 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use super::session::{Parts, Role, Session};
 use super::{Large, Message, Source, VecLanding, VecLandings};
 use crate::link::{Address, Link, Listener, connect, receive};
-use crate::wire::{Decoder, Failure, FieldsBuilder, Format, Frame, Key, Kind, MAX_FRAME, Segment};
+use crate::wire::{
+    Decoder, Failure, FieldsBuilder, Format, Frame, Key, Kind, MAX_FRAME, PREAMBLE, PREAMBLE_LEN,
+    Segment,
+};
 
 /// Longer than anything may take.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -178,6 +181,18 @@ impl Bare {
                 Err(error) => assert_eq!(error.kind(), ErrorKind::WouldBlock, "{error}"),
             }
         }
+    }
+
+    /// Reads what comes before the first frame.
+    async fn hear_preamble(&mut self) {
+        while self.decoder.buffer().len() < PREAMBLE_LEN {
+            std::future::poll_fn(|context| self.link.poll_readable(context)).await.unwrap();
+            match receive(&*self.link, &mut [], self.decoder.buffer(), 65536) {
+                Ok(counts) => assert_ne!(counts, (0, 0), "the end"),
+                Err(error) => assert_eq!(error.kind(), ErrorKind::WouldBlock, "{error}"),
+            }
+        }
+        assert_eq!(self.decoder.buffer().split_to(PREAMBLE_LEN), PREAMBLE[..]);
     }
 
     /// The next frame, or nothing at the orderly end.

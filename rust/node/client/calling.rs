@@ -58,6 +58,7 @@ impl Client {
             id,
             slot,
             kind,
+            began: Instant::now(),
         })
     }
 
@@ -66,7 +67,8 @@ impl Client {
         let slot = Slot::new(wake, false);
         let message = Frame::new(Kind::Ask, 0).with_body(question.encode()).into();
         let id = self.begin(message, Arc::clone(&slot), true, false)?;
-        Ok(Pending { client: self.me.clone(), id, slot, kind: Kind::Ask })
+        let (client, began) = (self.me.clone(), Instant::now());
+        Ok(Pending { client, id, slot, kind: Kind::Ask, began })
     }
 
     fn begin(
@@ -113,7 +115,7 @@ impl Client {
                     session.put(message);
                     break session;
                 }
-            } else if began.elapsed() > STRANDED {
+            } else if inner.lost_at.max(began).elapsed() > STRANDED {
                 return Err(self.stranded());
             }
             self.changed.wait_for(&mut inner, SLICE);
@@ -191,6 +193,7 @@ pub struct Pending {
     /// Where its outcome arrives.
     pub slot: Arc<Slot>,
     kind: Kind,
+    began: Instant,
 }
 
 impl Pending {
@@ -213,9 +216,13 @@ impl Pending {
         Some(lost)
     }
 
-    /// Whether it waits for a connection.
-    pub fn is_stranded(&self) -> bool {
-        self.client.upgrade().is_some_and(|client| client.inner.lock().calls.is_stranded(self.id))
+    /// Until when it waits for a connection, where it names no timeout; nothing where it was sent,
+    /// or has a connection. What it waited for room before the connection broke does not count.
+    pub fn stranded_until(&self) -> Option<Instant> {
+        let client = self.client.upgrade()?;
+        let inner = client.inner.lock();
+        let since = inner.lost_at.max(self.began);
+        inner.calls.is_stranded(self.id).then(|| since + STRANDED)
     }
 
     /// Sends one item of a stream, or its end. Nothing comes back when there is no connection any

@@ -1,6 +1,7 @@
 //! What a client's connection brings, and how it ends.
 
 use std::sync::{Arc, OnceLock, Weak};
+use std::time::Instant;
 
 use super::{Client, Phase, stopped};
 use crate::hub::Ledger;
@@ -56,6 +57,7 @@ impl Client {
                 return;
             }
             inner.session = None;
+            inner.lost_at = Instant::now();
             let stays = self.options.reconnect && why.kind != FailureKind::Evicted;
             let fatal = !stays && inner.phase == Phase::Up;
             if inner.phase == Phase::Up && stays {
