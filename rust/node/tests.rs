@@ -11,6 +11,7 @@ mod endings;
 mod leaving;
 mod odd;
 mod rules;
+mod stopping;
 mod talking;
 
 use std::io::ErrorKind;
