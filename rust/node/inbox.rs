@@ -179,9 +179,10 @@ impl Inbox {
         }
     }
 
-    /// Cuts what is there into messages.
+    /// Cuts what is there into messages. Large answers that are not `wanted` are not taken.
     pub(super) fn cut(
         &mut self,
+        wanted: impl Fn(&Frame) -> bool,
         messages: &mut Vec<Message>,
         wishes: &mut Vec<Wish>,
     ) -> Result<(), WireError> {
@@ -221,7 +222,8 @@ impl Inbox {
                     aborted(arriving.frame, messages, wishes);
                 }
             } else if frame.fields.get(Key::Transfer).is_some() {
-                self.begin(frame, messages, wishes)?;
+                let wanted = frame.kind != Kind::Answer || wanted(&frame);
+                self.begin(frame, wanted, messages, wishes)?;
             } else {
                 messages.push(frame.into());
             }
@@ -259,6 +261,7 @@ impl Inbox {
     fn begin(
         &mut self,
         frame: Frame,
+        wanted: bool,
         messages: &mut Vec<Message>,
         wishes: &mut Vec<Wish>,
     ) -> Result<(), WireError> {
@@ -280,6 +283,10 @@ impl Inbox {
         }
         if self.transfers.len() >= MAX_TRANSFERS {
             return Err(WireError::Malformed("too many large messages at once"));
+        }
+        if !wanted {
+            wishes.push(Wish::Send(Credit::Offset { id, upto: Credit::UNWANTED }.frame()));
+            return Ok(());
         }
         let fields = without_travel(&frame.fields);
         if total > self.max_message {
@@ -347,6 +354,14 @@ impl Inbox {
             arriving.granted = arriving.total.min(arriving.arrived + TRANSFER_WINDOW);
             wishes.push(Wish::Send(Credit::Offset { id, upto: arriving.granted }.frame()));
         }
+    }
+
+    /// Nobody waits for the answers to this call any more: what to tell who sends them.
+    pub(super) fn unwanted(&mut self, call: u64) -> Vec<Frame> {
+        let of_call = |frame: &Frame| frame.kind == Kind::Answer && frame.id == call;
+        let ended = self.transfers.extract_if(|_, arriving| of_call(&arriving.frame));
+        let unwanted = |id| Credit::Offset { id, upto: Credit::UNWANTED }.frame();
+        ended.map(|(id, _)| unwanted(id)).collect()
     }
 
     /// Large messages that are under way to us.

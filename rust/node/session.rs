@@ -46,7 +46,7 @@ use super::outbox::Outbox;
 use super::{Landings, Large, MAX_QUEUED, Message, gone};
 use crate::link::Link;
 use crate::sync::{Condvar, Mutex};
-use crate::wire::{Decoder, Failure, Kind};
+use crate::wire::{Decoder, Failure, Frame, Kind};
 
 /// Producers that do not wait for answers stop while more bytes than this wait to be written.
 const ROOM: usize = 1024 * 1024;
@@ -68,6 +68,11 @@ pub enum Pace {
 pub(super) trait Role: Send + Sync + 'static {
     /// Messages that came, in order. An error ends the connection.
     fn burst(&self, session: &Arc<Session>, messages: &mut Vec<Message>) -> Result<(), Failure>;
+
+    /// Whether somebody waits for this answer, of which more is to come.
+    fn wants(&self, _answer: &Frame) -> bool {
+        true
+    }
 
     /// The connection has ended. Comes once, last.
     fn ended(&self, session: &Arc<Session>, why: &Failure);

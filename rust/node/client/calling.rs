@@ -211,6 +211,7 @@ impl Pending {
         drop(inner);
         if let Some(session) = session {
             session.abort(self.kind, self.id);
+            session.unwanted(self.id);
             session.send(Frame::new(Kind::Cancel, self.id), Pace::Now);
         }
         Some(lost)

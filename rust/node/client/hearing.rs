@@ -41,6 +41,11 @@ impl Role for ClientRole {
         Ok(())
     }
 
+    fn wants(&self, answer: &Frame) -> bool {
+        let client = self.client.upgrade();
+        client.is_some_and(|client| client.inner.lock().calls.waiter(answer.id).is_some())
+    }
+
     fn ended(&self, session: &Arc<Session>, why: &Failure) {
         if let Some(client) = self.client.upgrade() {
             client.ended(session, why);

@@ -9,19 +9,18 @@ use tokio::sync::Notify;
 
 use super::{Bare, PATIENCE, addresses, body, pattern};
 use crate::hub::{Balance, Lost};
-use crate::link::{self, Address, Listener};
+use crate::link::{self, Address};
 use crate::node::{
-    Call, Client, ClientOptions, Executor, Incoming, Message, Outcome, Pending, STRANDED, Server,
+    Call, Client, ClientOptions, Executor, Incoming, Message, Outcome, Pending, Server,
     ServerOptions, Slot, Source, Target, VecLandings, Wake,
 };
 use crate::sync::Mutex;
 use crate::wire::{
-    Failure, FailureKind, FieldsBuilder, Flags, Format, Frame, Function, Kind, Limits, PREAMBLE,
-    Question, Ran, Welcome,
+    Failure, FailureKind, FieldsBuilder, Flags, Format, Frame, Function, Kind, Question, Ran,
 };
 
 #[derive(Default)]
-struct Bell(Notify);
+pub(super) struct Bell(pub(super) Notify);
 
 impl Wake for Bell {
     fn wake(&self) {
@@ -74,7 +73,7 @@ fn said(format: Format, bytes: &[u8]) -> Message {
     }
 }
 
-fn call(function: &str, bytes: &[u8]) -> Call {
+pub(super) fn call(function: &str, bytes: &[u8]) -> Call {
     let said = said(Format::Opaque, bytes);
     Call {
         function: function.into(),
@@ -109,7 +108,7 @@ fn client(name: &str, address: &Address, executor: Arc<Functions>) -> Arc<Client
     Client::new(options(name, address), executor, Arc::new(VecLandings))
 }
 
-fn options(name: &str, address: &Address) -> ClientOptions {
+pub(super) fn options(name: &str, address: &Address) -> ClientOptions {
     ClientOptions {
         name: name.into(),
         address: address.clone(),
@@ -279,43 +278,6 @@ async fn a_worker_that_goes_takes_its_calls_with_it() {
         assert_eq!((failure.kind, failure.ran), (FailureKind::Disconnected, Ran::Maybe));
         site.stop().await;
     }
-}
-
-/// A server that lets one call wait, and what it hears.
-async fn narrow(listener: &Listener) -> Bare {
-    let mut bare = Bare::new(listener.accept().await.unwrap());
-    bare.hear_preamble().await;
-    assert_eq!(bare.hear().await.unwrap().kind, Kind::Hello);
-    let limits = Limits { max_message: 1 << 20, calls: 1, bytes: 1 << 20 };
-    let (name, incarnation) = ("narrow".into(), [7; 16].into());
-    let welcome = Welcome { name, incarnation, capabilities: Vec::new(), limits };
-    let welcome = Frame::new(Kind::Welcome, 0).with_body(welcome.encode());
-    bare.say(&[&PREAMBLE[..], &welcome.encode()].concat()).await;
-    bare
-}
-
-#[tokio::test]
-async fn what_waited_for_room_has_its_time_to_wait_for_a_connection_all_the_same() {
-    let listener = Listener::bind(&Address::Tcp("127.0.0.1".into(), 0)).await.unwrap();
-    let address = Address::Tcp("127.0.0.1".into(), listener.port().unwrap());
-    let options = ClientOptions { reconnect: true, ..options("caller", &address) };
-    let caller = Client::new(options, Arc::<Functions>::default(), Arc::new(VecLandings));
-    let (mut server, connected) = tokio::join!(narrow(&listener), caller.connect(None));
-    connected.unwrap();
-    let bell = Arc::new(Bell::default());
-    let start = || caller.start(call("f", b""), Kind::Call, bell.clone()).unwrap();
-    let (sent, unsent) = (start(), start());
-    assert_eq!(server.hear_more().await.unwrap().kind, Kind::Call);
-    assert_eq!(unsent.stranded_until(), None, "it has a connection, without room");
-    let broken = Instant::now();
-    server.link.close();
-    drop(listener);
-    tokio::time::timeout(PATIENCE, bell.0.notified()).await.unwrap();
-    assert_eq!(sent.slot.take().unwrap().unwrap_err().kind, FailureKind::Disconnected);
-    let until = unsent.stranded_until().unwrap();
-    assert!(until >= broken + STRANDED, "its time begins when the connection breaks");
-    assert_eq!(unsent.cancel(), Some(Lost::NoConnection));
-    caller.stop(PATIENCE, 0, bell).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
