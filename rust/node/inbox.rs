@@ -36,6 +36,8 @@ pub(super) struct Inbox {
     transfers: HashMap<u64, Arriving>,
     assemble: bool,
     max_message: u64,
+    /// The node's name, for people.
+    name: String,
     /// How much the next read takes into the common buffer.
     read: usize,
     list: Vec<Message>,
@@ -73,7 +75,12 @@ pub(super) enum Found {
 
 impl Inbox {
     /// Goes on with what the greeting left in its decoder.
-    pub(super) fn new(mut decoder: Decoder, assemble: bool, max_message: u64) -> Self {
+    pub(super) fn new(
+        mut decoder: Decoder,
+        assemble: bool,
+        max_message: u64,
+        name: String,
+    ) -> Self {
         decoder.set_limit(MAX_FRAME);
         Self {
             decoder,
@@ -81,6 +88,7 @@ impl Inbox {
             transfers: HashMap::new(),
             assemble,
             max_message,
+            name,
             read: SMALL_READ,
             list: Vec::new(),
         }
@@ -291,8 +299,8 @@ impl Inbox {
         let fields = without_travel(&frame.fields);
         if total > self.max_message {
             let text = format!(
-                "a message of {total} bytes, more than the {} that this node accepts (max_message)",
-                self.max_message
+                "a message of {total} bytes, more than the {} that {:?} accepts (max_message)",
+                self.max_message, self.name
             );
             refuse(id, Frame { fields, ..frame }, text, messages, wishes);
             return Ok(());
@@ -333,7 +341,7 @@ impl Inbox {
     /// There is no memory for the rest of a large message.
     fn no_memory(&mut self, id: u64, messages: &mut Vec<Message>, wishes: &mut Vec<Wish>) {
         let Some(Arriving { frame, total, .. }) = self.transfers.remove(&id) else { return };
-        let text = format!("there is no memory for a message of {total} bytes");
+        let text = format!("{:?} has no memory for a message of {total} bytes", self.name);
         log::warn!(target: "daffi.node", "{text}");
         refuse(id, frame, text, messages, wishes);
     }

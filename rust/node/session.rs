@@ -121,13 +121,20 @@ pub(super) struct Parts {
     /// Whether large messages end here.
     pub(super) assemble: bool,
     pub(super) max_message: u64,
+    /// The node's name, for people.
+    pub(super) name: String,
 }
 
 impl Session {
     /// A session whose task has yet to be started.
     pub(super) fn new(parts: Parts) -> Arc<Self> {
         Arc::new_cyclic(|me| Self {
-            inbox: Mutex::new(Inbox::new(parts.decoder, parts.assemble, parts.max_message)),
+            inbox: Mutex::new(Inbox::new(
+                parts.decoder,
+                parts.assemble,
+                parts.max_message,
+                parts.name,
+            )),
             link: parts.link,
             outbox: Mutex::default(),
             room: Condvar::new(),

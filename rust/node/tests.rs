@@ -136,6 +136,7 @@ impl Heard {
             landings: Arc::new(VecLandings),
             assemble: true,
             max_message: 1 << 30,
+            name: "here".into(),
         });
         Self { session, messages: heard, ended: end }
     }

@@ -288,6 +288,11 @@ impl Incoming {
         self.worker.max_message
     }
 
+    /// The node that it came for.
+    pub fn node(&self) -> &str {
+        &self.worker.name
+    }
+
     /// How its payload is written, which is how it is answered.
     pub fn format(&self) -> crate::wire::Format {
         self.payload.as_ref().map_or(self.head.format, |payload| payload.frame.format)

@@ -137,7 +137,7 @@ impl Client {
         let size = call.rest.as_ref().map_or(call.body.len() as u64, Source::total);
         let most = self.max_message();
         if size > most {
-            return Err(too_large(size, most));
+            return Err(self.too_large(size, most));
         }
         let receivers = call.target.receivers.iter().map(|name| ("receiver", name));
         let mut names = receivers.chain([("function", &call.function)]);
@@ -176,6 +176,16 @@ impl Client {
             ..Frame::new(kind, 0).with_body(call.body)
         };
         Ok(Message { frame, rest: call.rest.map(Large::Source) })
+    }
+
+    fn too_large(&self, size: u64, most: u64) -> Failure {
+        let whose = match most < self.options.max_message {
+            true => format!("{:?} accepts", self.inner.lock().server),
+            false => format!("{:?} sends", self.options.name),
+        };
+        let text =
+            format!("a message of {size} bytes, more than the {most} that {whose} (max_message)");
+        Failure::new(FailureKind::TooLarge, Ran::No, text)
     }
 
     /// The failure of a call that no connection came for.
@@ -257,11 +267,4 @@ impl Pending {
 fn given_up() -> Failure {
     let text = "the stream was given up, when one of its items took too long or was interrupted";
     Failure::new(FailureKind::Disconnected, Ran::Maybe, text)
-}
-
-pub(super) fn too_large(size: u64, most: u64) -> Failure {
-    let text = format!(
-        "a message of {size} bytes, more than the {most} that this node allows (max_message)"
-    );
-    Failure::new(FailureKind::TooLarge, Ran::No, text)
 }
