@@ -10,11 +10,12 @@ from __future__ import annotations
 import atexit
 import os
 import sys
+import threading
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from daffi import _native
-from daffi.exceptions import ForkedError, InitializationError
+from daffi.exceptions import DaffiError, ForkedError, InitializationError
 
 MAX_MESSAGE = 1 << 30  # bytes
 CONNECT_TIMEOUT = 10.0  # seconds
@@ -66,7 +67,7 @@ class Birth:
         self._forks = _native.forks()
         if not Birth._hooked:
             Birth._hooked = True
-            atexit.register(_native.shutdown)
+            atexit.register(_leave)
 
     def check(self) -> None:
         """Raise `ForkedError` in a child of that process."""
@@ -74,6 +75,23 @@ class Birth:
             raise ForkedError(
                 "this node belongs to the parent process; make a new one in the child"
             )
+
+
+def _leave() -> None:
+    """The interpreter ends: so do all nodes, and what daemon threads are calling.
+
+    That those calls failed is news to nobody: a daemon thread that does not catch it ends
+    without a traceback.
+    """
+    told = threading.excepthook
+
+    def tell(raised: threading.ExceptHookArgs) -> None:
+        daemon = raised.thread is not None and raised.thread.daemon
+        if not (daemon and isinstance(raised.exc_value, DaffiError)):
+            told(raised)
+
+    threading.excepthook = tell
+    _native.shutdown()
 
 
 # Names and numbers
