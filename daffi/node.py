@@ -2,20 +2,19 @@
 
 Options are checked here, before anything is opened, and every refusal says what to pass
 instead. Nothing that waits, calls or runs callbacks may live here. Imports the engine (for
-forks and the end of the process) and `exceptions`.
+forks and the end of the process), `leaving` and `exceptions`.
 """
 
 from __future__ import annotations
 
-import atexit
 import os
 import sys
-import threading
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from daffi import _native
-from daffi.exceptions import DaffiError, ForkedError, InitializationError
+from daffi.exceptions import ForkedError, InitializationError
+from daffi.leaving import Turn, at_exit
 
 MAX_MESSAGE = 1 << 30  # bytes
 CONNECT_TIMEOUT = 10.0  # seconds
@@ -61,13 +60,10 @@ class Birth:
     """The process that a node was made in: a fork of it may not use the node."""
 
     __slots__ = ("_forks",)
-    _hooked = False
 
     def __init__(self) -> None:
         self._forks = _native.forks()
-        if not Birth._hooked:
-            Birth._hooked = True
-            atexit.register(_leave)
+        at_exit(Turn.NODES, _native.shutdown)
 
     def check(self) -> None:
         """Raise `ForkedError` in a child of that process."""
@@ -75,23 +71,6 @@ class Birth:
             raise ForkedError(
                 "this node belongs to the parent process; make a new one in the child"
             )
-
-
-def _leave() -> None:
-    """The interpreter ends: so do all nodes, and what daemon threads are calling.
-
-    That those calls failed is news to nobody: a daemon thread that does not catch it ends
-    without a traceback.
-    """
-    told = threading.excepthook
-
-    def tell(raised: threading.ExceptHookArgs) -> None:
-        daemon = raised.thread is not None and raised.thread.daemon
-        if not (daemon and isinstance(raised.exc_value, DaffiError)):
-            told(raised)
-
-    threading.excepthook = tell
-    _native.shutdown()
 
 
 # Names and numbers
