@@ -199,6 +199,9 @@ class Stream:
     ) -> Any:
         """Send one item, waiting for credit; with acknowledgements, also until it has run."""
 
+    def opened(self, timeout: float | None = None, completions: Completions | None = None) -> Any:
+        """Wait until the worker has taken the stream."""
+
     def end(self) -> None: ...
 
 @final

@@ -28,7 +28,7 @@ from daffi.later import World as CallingWorld
 from daffi.life import Node
 from daffi.node import Member
 from daffi.presence import Presence, log_raised
-from daffi.remote import Proxy, Receivers, Serde, Style, check_timeout
+from daffi.remote import Proxy, Receivers, Serde, Style, check_name, check_timeout
 from daffi.tasks import LoopDispatcher
 
 WORKERS = 100  # callbacks of one node that run at once, where nobody says how many
@@ -338,10 +338,15 @@ class AsyncClientConnection:
         """
         if not names or not all(isinstance(name, str) for name in names):
             raise TypeError("wait_for_members takes names: wait_for_members('a', 'b')")
+        for name in names:
+            check_name("a member", name)
         await self._engine.wait_for_members(names, check_timeout(timeout), self._world.here())
 
     async def wait_for_function(self, name: str, timeout: float | None = None) -> None:
         """Return when somebody offers the function; `TimeoutError` otherwise."""
+        if not isinstance(name, str):
+            raise TypeError(f"wait_for_function takes a name, not {type(name).__name__}")
+        check_name("a function", name)
         await self._engine.wait_for_function(name, check_timeout(timeout), self._world.here())
 
     async def members(self) -> list[Member]:

@@ -19,7 +19,7 @@ from daffi.exceptions import (
 )
 
 _TEXT = 64 * 1024  # bytes of a message or a traceback that travel
-_PICKLED = 1024 * 1024  # bytes of a pickled exception that travel
+_PICKLED = 512 * 1024  # bytes of a pickled exception that travel
 
 
 def describe(

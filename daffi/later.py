@@ -165,23 +165,28 @@ class StreamFunction:
             job.call.set_result(None)
 
     async def _send_all(self, items: Any, stream: Stream, completions: Completions) -> None:
+        none = True
         if hasattr(items, "__aiter__"):
             try:
                 async for item in items:
+                    none = False
                     if not await self._send(stream, self._pack((item,), {}), completions):
                         break
             finally:
                 if type(items) is AsyncGeneratorType:
                     await items.aclose()
-            return
-        iterator = iter(items)
-        try:
-            for item in iterator:
-                if not await self._send(stream, self._pack((item,), {}), completions):
-                    break
-        finally:
-            if type(iterator) is GeneratorType:
-                iterator.close()
+        else:
+            iterator = iter(items)
+            try:
+                for item in iterator:
+                    none = False
+                    if not await self._send(stream, self._pack((item,), {}), completions):
+                        break
+            finally:
+                if type(iterator) is GeneratorType:
+                    iterator.close()
+        if none and self._acknowledged:  # that nobody is there raises all the same
+            await stream.opened(self._timeout, completions)
 
     async def _send(self, stream: Stream, payload: Any, completions: Completions) -> bool:
         """Whether there is somebody who takes it."""

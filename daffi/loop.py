@@ -2,12 +2,11 @@
 
 One thread, one asyncio loop, made when the first coroutine comes. What a coroutine does in the
 end, SystemExit included, is its own result and never ends the loop. Nothing about jobs, names
-or formats may live here. Imports nothing of ours; asyncio not before the first `Loop`.
+or formats may live here. Imports `leaving` of ours; asyncio not before the first `Loop`.
 """
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import logging
 import threading
@@ -15,6 +14,8 @@ import weakref
 from collections.abc import Callable, Coroutine
 from contextvars import Context
 from typing import TYPE_CHECKING, Any
+
+from daffi.leaving import Turn, at_exit
 
 if TYPE_CHECKING:
     import asyncio
@@ -100,9 +101,7 @@ class Loop:
         self._loop = asyncio.new_event_loop()
         self._closing = False
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
-        if not _open:
-            atexit.unregister(_close_all)
-            atexit.register(_close_all)
+        at_exit(Turn.COROUTINES, _close_all)
         _open.add(self)
         self._thread.start()
 

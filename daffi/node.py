@@ -2,13 +2,11 @@
 
 Options are checked here, before anything is opened, and every refusal says what to pass
 instead. Nothing that waits, calls or runs callbacks may live here. Imports the engine (for
-forks and the end of the process) and `exceptions`.
+forks and the end of the process), `leaving` and `exceptions`.
 """
 
 from __future__ import annotations
 
-import atexit
-import math
 import os
 import sys
 from collections.abc import Iterable
@@ -16,6 +14,7 @@ from typing import Any, NamedTuple
 
 from daffi import _native
 from daffi.exceptions import ForkedError, InitializationError
+from daffi.leaving import Turn, at_exit
 
 MAX_MESSAGE = 1 << 30  # bytes
 CONNECT_TIMEOUT = 10.0  # seconds
@@ -61,13 +60,10 @@ class Birth:
     """The process that a node was made in: a fork of it may not use the node."""
 
     __slots__ = ("_forks",)
-    _hooked = False
 
     def __init__(self) -> None:
         self._forks = _native.forks()
-        if not Birth._hooked:
-            Birth._hooked = True
-            atexit.register(_native.shutdown)
+        at_exit(Turn.NODES, _native.shutdown)
 
     def check(self) -> None:
         """Raise `ForkedError` in a child of that process."""
@@ -108,7 +104,7 @@ def seconds(option: str, value: Any) -> float | None:
         return None
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise InitializationError(f"{option} is a number of seconds or None, not {value!r}")
-    if math.isnan(value) or value < 0:
+    if not value >= 0:  # nor is NaN
         raise InitializationError(f"{option} can't be {value!r}: pass seconds, 0 or more, or None")
     return None if value >= _FOR_EVER else float(value)
 
@@ -147,7 +143,7 @@ def refuse_security(**options: object) -> None:
             " and let only trusted machines reach this address"
         )
     for option, value in options.items():
-        if value is None or value is False:
+        if not value:
             continue
         what = {
             "token": "tokens",
@@ -223,7 +219,10 @@ def _unix(path: StrPath) -> Address:
         raise InitializationError(f"unix_sock_path is a path, not {type(path).__name__}") from None
     if not text or "\0" in text:
         raise InitializationError(f"unix_sock_path can't be {text!r}")
-    length = len(os.fsencode(text))
+    try:
+        length = len(text.encode())
+    except UnicodeEncodeError:
+        raise InitializationError(f"unix_sock_path is not UTF-8: {text!r}") from None
     if length > _LONGEST_PATH:
         raise InitializationError(
             f"the path of a Unix socket has at most {_LONGEST_PATH} bytes, this one has {length}:"

@@ -359,7 +359,12 @@ def _described(target: Any) -> tuple[str, str]:
     except Exception:  # a builtin that tells nobody, a default that can't be shown
         signature = "(...)"
     lines = (inspect.getdoc(target) or "").strip().splitlines()
-    return signature[:500], lines[0][:200] if lines else ""
+    return _text(signature[:500]), _text(lines[0][:200]) if lines else ""
+
+
+def _text(shown: str) -> str:
+    """What can be shown elsewhere: lone surrogates can't even travel."""
+    return shown.encode("utf-8", "replace").decode()
 
 
 def _definition(target: Any, owner: object) -> Definition:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import math
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from types import GeneratorType
@@ -20,6 +19,9 @@ from daffi.formats import SerdeFormat, argument_packer, unpack_result
 
 _log = logging.getLogger("daffi.remote")
 
+_FOR_EVER = 1e9  # seconds, thirty years
+_MOST_KEPT = 1000  # functions that a proxy keeps; those after them are made each time
+
 Remote = Callable[..., Any]
 Serde = SerdeFormat | str
 Receivers = str | Iterable[str]
@@ -29,6 +31,7 @@ class Stream(Protocol):
     """The engine's side of one stream."""
 
     def send(self, payload: Any, timeout: float | None = None) -> Any: ...
+    def opened(self, timeout: float | None = None) -> Any: ...
     def end(self) -> None: ...
 
 
@@ -66,11 +69,16 @@ class Proxy:
     def __getattr__(self, name: str) -> Remote:
         if name.startswith("_"):
             raise AttributeError(f"{name!r}: names that begin with _ are not remote functions")
+        check_name("a function", name)
         way, bind, options = self._daffi
+        bound = bind(way, name, options)
+        kept = self.__dict__
+        if len(kept) > _MOST_KEPT:
+            return bound
         # Kept, so that the next time Python finds it without asking here. Two threads may
         # both get here: one function wins.
-        bound: Remote = self.__dict__.setdefault(name, bind(way, name, options))
-        return bound
+        winner: Remote = kept.setdefault(name, bound)
+        return winner
 
     def __repr__(self) -> str:
         _, bind, options = self._daffi
@@ -124,15 +132,24 @@ def check_timeout(timeout: float | None) -> float | None:
         return None
     if isinstance(timeout, bool) or not isinstance(timeout, (int, float)):
         raise TypeError(f"timeout is a number of seconds or None, not {timeout!r}")
-    if math.isnan(timeout) or timeout < 0:
+    if not timeout >= 0:  # nor is NaN
         raise ValueError(f"timeout can't be {timeout!r}: pass seconds, 0 or more, or None")
-    return None if math.isinf(timeout) else float(timeout)
+    return None if timeout >= _FOR_EVER else float(timeout)
+
+
+def check_name(what: str, name: str) -> None:
+    """`ValueError` for what can't travel as a name."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise ValueError(f"{what} can't be named {name!r}: a lone surrogate is no text") from None
 
 
 def _receivers(receiver: Receivers | None, many: bool) -> list[str] | None:
     if receiver is None:
         return None
     if isinstance(receiver, str):
+        check_name("a receiver", receiver)
         return [receiver]
     if not many:
         raise TypeError(
@@ -143,6 +160,8 @@ def _receivers(receiver: Receivers | None, many: bool) -> list[str] | None:
         raise TypeError("receiver is a name or a list of names")
     if not names:
         raise ValueError("receiver is an empty list; pass None for everybody")
+    for name in names:
+        check_name("a receiver", name)
     return names
 
 
@@ -300,10 +319,14 @@ class StreamFunction:
         iterator: Iterator[Any] = iter(items)
         try:
             stream = self._begin()
+            none = True
             try:
                 for item in iterator:
+                    none = False
                     if not self._send(stream, self._pack((item,), {})):
                         break
+                if none and self._acknowledged:  # that nobody is there raises all the same
+                    self._wait(stream.opened)
             except BaseException:
                 _abandon(stream)
                 raise
@@ -328,20 +351,23 @@ class StreamFunction:
 
     def _send(self, stream: Stream, payload: Any) -> bool:
         """Whether there is somebody who takes it."""
-        job = self._way.current(None)
         try:
-            if job is None:
-                pending = stream.send(payload, self._timeout)
-            else:
-                pending = self._way.inside(job, stream.send, payload, self._timeout)
-            if pending is not None:
-                self._way.settle(pending)
+            self._wait(stream.send, payload)
         except TransmissionFailure as failure:
             if self._acknowledged:
                 raise
             _log.warning("a stream that nobody waits for failed: %s", failure)
             return False
         return True
+
+    def _wait(self, method: Callable[..., Any], *args: Any) -> None:
+        job = self._way.current(None)
+        if job is None:
+            pending = method(*args, self._timeout)
+        else:
+            pending = self._way.inside(job, method, *args, self._timeout)
+        if pending is not None:
+            self._way.settle(pending)
 
 
 def _abandon(stream: Stream) -> None:
@@ -356,7 +382,10 @@ def is_chunk(value: Any) -> bool:
     if isinstance(value, (GeneratorType, list, tuple)):
         return False
     if not hasattr(value, "__iter__"):
-        return True
+        try:
+            iter(value)  # by `__getitem__` alone: that begins nothing
+        except TypeError:
+            return True
     try:
         memoryview(value).release()  # an array
     except TypeError:

@@ -32,6 +32,7 @@ from daffi.remote import (
     bind_rpc_nowait,
     bind_stream,
     bind_stream_nowait,
+    check_name,
     check_timeout,
 )
 
@@ -283,10 +284,15 @@ class ClientConnection:
         """
         if not names or not all(isinstance(name, str) for name in names):
             raise TypeError("wait_for_members takes names: wait_for_members('a', 'b')")
+        for name in names:
+            check_name("a member", name)
         self._engine.wait_for_members(names, check_timeout(timeout))
 
     def wait_for_function(self, name: str, timeout: float | None = None) -> None:
         """Return when somebody offers the function; `TimeoutError` otherwise."""
+        if not isinstance(name, str):
+            raise TypeError(f"wait_for_function takes a name, not {type(name).__name__}")
+        check_name("a function", name)
         self._engine.wait_for_function(name, check_timeout(timeout))
 
     def members(self) -> list[Member]:

@@ -43,6 +43,43 @@ async def test_names_that_begin_with_an_underscore_are_not_remote(world: World, 
                 getattr(proxy, name)
 
 
+@over_tcp
+async def test_a_name_that_is_no_text_is_refused(world: World, site: Site) -> None:
+    conn, bad = site.conn, "lone\ud800"
+    for refused in (
+        lambda: getattr(conn.rpc(), bad),
+        lambda: getattr(conn.stream(), bad),
+        lambda: conn.rpc(receiver=bad),
+        lambda: conn.cast(receiver=["good", bad]),
+        lambda: conn.wait_for_members("good", bad),
+        lambda: conn.wait_for_function(bad),
+    ):
+        with pytest.raises(ValueError, match=r"named 'lone.*surrogate") as caught:
+            await world.call(refused)
+        assert type(caught.value) is ValueError
+
+
+@over_tcp
+async def test_a_name_that_is_too_long_says_what_it_names(world: World, site: Site) -> None:
+    long = "x" * 256
+    for call in (site.conn.rpc().__getattr__(long), site.conn.stream().__getattr__(long)):
+        with pytest.raises(TransmissionFailure, match=r"no function xxx.* 255 bytes, this one 256"):
+            await world.call(call, b"1")
+    with pytest.raises(TransmissionFailure, match=r"no receiver xxx.* 255 bytes, this one 256"):
+        await world.call(site.conn.rpc(receiver=long).add, 1, 2)
+
+
+@over_tcp
+async def test_a_proxy_does_not_grow_with_the_names_it_is_asked_for(
+    world: World, site: Site
+) -> None:
+    proxy = site.conn.rpc(timeout=10)
+    for number in range(5000):
+        getattr(proxy, f"name_{number}")
+    assert len(vars(proxy)) <= 1001
+    assert await world.call(proxy.add, 1, 2) == 3
+
+
 async def test_proxy_and_function_may_be_kept_and_shared(world: World, site: Site) -> None:
     add = site.conn.rpc(timeout=20).add
     sums = await world.together([partial(add, i, i) for i in range(40)])
@@ -80,12 +117,19 @@ async def test_timeout_of_none_waits(world: World, site: Site, gate: Gate) -> No
     assert await running.result() == "late"
 
 
-@pytest.mark.parametrize("timeout", [0, -1, "1", float("nan")])
+@pytest.mark.parametrize("timeout", [0, -1, "1", float("nan"), -(10**400)])
 @over_tcp
 async def test_timeout_that_is_none_of_a_time(world: World, site: Site, timeout: Any) -> None:
     with pytest.raises((ValueError, TypeError, CallTimeout)):
         await world.call(lambda: site.conn.rpc(timeout=timeout).add(1, 2))
     assert await world.call(site.conn.rpc(timeout=5).add, 1, 2) == 3
+
+
+@over_tcp
+async def test_a_timeout_beyond_all_bounds_is_for_ever(world: World, site: Site) -> None:
+    for timeout in (10**400, 1e308, float("inf")):
+        assert await world.call(site.conn.rpc(timeout=timeout).add, 1, 2) == 3
+        assert (await world.call(site.conn.rpc(timeout=timeout).about_call))["deadline"] is None
 
 
 @pytest.mark.site(caller={"default_timeout": 0.2})

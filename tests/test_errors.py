@@ -32,6 +32,17 @@ class Custom(Exception):
         return (Custom, (self.code,))
 
 
+class Weighty(Exception):
+    """An exception that carries many bytes."""
+
+    def __init__(self, load: bytes) -> None:
+        super().__init__(load)
+        self.load = load
+
+    def __str__(self) -> str:
+        return f"{len(self.load)} bytes"
+
+
 class Unpicklable(Exception):
     """An exception that pickle can't take."""
 
@@ -74,6 +85,12 @@ RAISED: dict[str, Any] = {
 def errors_raise(what: str) -> None:
     """Raise one of them."""
     raise RAISED[what]()
+
+
+@callback
+def errors_raise_weighty(size: int) -> None:
+    """Raise one of that size."""
+    raise Weighty(bytes(size))
 
 
 @callback
@@ -198,6 +215,20 @@ async def test_what_must_not_be_mistaken_for_ours(
     assert await world.call(site.conn.rpc(timeout=5).add, 1, 2) == 3
     assert await world.call(site.conn.rpc(timeout=5).add_async, 1, 2) == 3
     await site.settled()
+
+
+@over_tcp
+async def test_a_large_exception_keeps_its_class_up_to_half_a_mebibyte(
+    world: World, site: Site
+) -> None:
+    function = site.conn.rpc(timeout=20).errors_raise_weighty
+    for size in (70_000, 300_000, 520_000):
+        with pytest.raises(Weighty) as caught:
+            await world.call(function, size)
+        assert caught.value.load == bytes(size)
+    with pytest.raises(RemoteCallError, match="600000 bytes") as plain:
+        await world.call(function, 600_000)
+    assert not isinstance(plain.value, Weighty)
 
 
 @over_tcp

@@ -137,6 +137,8 @@ def test_nothing_that_makes_it_safe_is_ignored(kind: Any, monkeypatch: pytest.Mo
     for wrong in ({"tls": True}, {"cert_file": "c"}, {"ca_file": "c"}, {"token": "t"}):
         with pytest.raises(InitializationError, match=next(iter(wrong))):
             kind("n", "127.0.0.1", 1, **wrong)
+    nothing: dict[str, Any] = {"tls": 0, "cert_file": "", "ca_file": None, "token": ""}
+    assert kind("n", "127.0.0.1", 1, **nothing).app_name == "n"
     for scheme in ("tls", "ws", "wss"):
         with pytest.raises(InitializationError, match=scheme):
             kind("n", url=f"{scheme}://127.0.0.1:1")
@@ -212,6 +214,13 @@ def test_every_way_to_name_an_address(short_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setenv("DAFFI_URL", f"unix://{path}")
     with Service("server"), Client("caller", expose=()) as conn:
         assert conn.rpc(timeout=5).add(1, 2) == 3
+
+
+@KINDS
+def test_the_path_of_a_socket_is_utf8(kind: Any) -> None:
+    for path in ("/tmp/lone\ud800", b"/tmp/\xff"):
+        with pytest.raises(InitializationError, match="not UTF-8"):
+            kind("n", unix_sock_path=path)
 
 
 def test_ipv6() -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 from gates import Gate
-from sites import Site
+from sites import Site, over_router
 from worlds import World
 
 from daffi import callback
@@ -103,6 +103,18 @@ async def test_unknown_receiver_is_a_warning_at_the_caller(
     await world.until(lambda: warned(caplog, "ghost-1"))
     await world.call(site.conn.cast_nowait(receiver=[site.worker_name, "ghost-2"]).add, 1)
     await world.until(lambda: warned(caplog, "ghost-2"))
+
+
+@over_router
+@pytest.mark.site(worker={"max_message": 100_000})
+async def test_one_too_large_for_its_worker_is_a_warning_there(
+    world: World, site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING, logger="daffi")
+    await world.call(site.conn.rpc_nowait(serde="OPAQUE").length, bytes(200_000))
+    words = ("length", "caller", "200000 bytes", "100000", f'"{site.worker_name}"')
+    await world.until(lambda: warned(caplog, *words))
+    assert await world.call(site.conn.rpc(timeout=5).add, 1, 2) == 3
 
 
 async def test_a_callback_that_raises_harms_nobody(world: World, site: Site) -> None:

@@ -68,6 +68,15 @@ def test_functions(registry: Registry) -> None:
     assert "b: 'int' = 2" in found.signature
 
 
+def test_what_is_shown_of_a_function_can_travel(registry: Registry) -> None:
+    def odd(a: str = "\ud800") -> None: ...
+
+    odd.__doc__ = "Lone \ud800."
+    callback(odd)
+    found = registry.select(None)["odd"]
+    assert found.summary == "Lone ?." and "ud800" in found.signature
+
+
 def test_bound_methods_and_builtins(registry: Registry) -> None:
     tools = Tools()
     callback(tools.turn)

@@ -17,12 +17,13 @@ CEILING = 400
 # What a Python module may import of ours: what stands above it, and the engine where it says so.
 MODULES: dict[str, set[str]] = {
     "exceptions": set(),
-    "loop": set(),
+    "leaving": {"exceptions"},
+    "loop": {"leaving"},
     "presence": {"_native"},
     "failures": {"exceptions"},
     "formats": {"exceptions"},
     "registry": {"exceptions"},
-    "node": {"_native", "exceptions"},
+    "node": {"_native", "leaving", "exceptions"},
     "remote": {"formats", "exceptions"},
     "dispatch": {"_native", "loop", "failures", "formats", "registry", "exceptions"},
     "life": {"_native", "node", "dispatch", "presence", "registry", "exceptions"},

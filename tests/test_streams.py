@@ -188,14 +188,34 @@ async def test_a_generator_that_raises_ends_it(world: World, site: Site, gate: G
     await site.settled()
 
 
+class Indexed:
+    """Items that are found by their index, and in no other way."""
+
+    def __init__(self, *items: Any) -> None:
+        self._items = items
+
+    def __getitem__(self, index: int) -> Any:
+        return self._items[index]
+
+
 async def test_any_iterable(world: World, site: Site, gate: Gate) -> None:
     send = site.conn.stream(serde="PICKLE", timeout=10).stream_keep
     await world.call(send, [(gate.key, 0), (gate.key, 1)])
     await world.call(send, iter([(gate.key, 2)]))
     await world.call(send, ((gate.key, value) for value in (3, 4)))
     await world.call(send, {5: (gate.key, 5)}.values())
+    await world.call(send, Indexed((gate.key, 6), (gate.key, 7)))
     await world.call(send, [])
-    assert gate.notes == [0, 1, 2, 3, 4, 5]
+    assert gate.notes == [0, 1, 2, 3, 4, 5, 6, 7]
+    await site.settled()
+
+
+async def test_nobody_takes_a_stream_without_items(world: World, site: Site) -> None:
+    for style in (site.conn.stream(timeout=10), site.conn.stream()):
+        with pytest.raises(TransmissionFailure, match="no_such_function"):
+            await world.call(style.no_such_function, iter([]))
+    with pytest.raises(TransmissionFailure, match="nobody"):
+        await world.call(site.conn.stream(timeout=10, receiver="nobody").stream_keep, [])
     await site.settled()
 
 

@@ -131,7 +131,7 @@ impl Call {
             Self::end(&call, py, result, None)?;
             return Ok(call);
         }
-        let deadline = what.deadline();
+        let deadline = what.limit();
         let call = Self::make(py, completions, ticket, What::Engine(what), convert)?;
         if let Some(deadline) = deadline {
             call.get().note(deadline);
@@ -197,7 +197,7 @@ impl Call {
         let result = if what.is_ready() {
             what.finish(py)
         } else {
-            match what.deadline() {
+            match what.limit() {
                 Some(deadline) if deadline <= Instant::now() => what.expire(py),
                 deadline => {
                     this.state.lock().what = Some(What::Engine(what));

@@ -169,8 +169,9 @@ impl Job {
         let most = incoming.max_message();
         if packed.total() > most {
             let text = format!(
-                "{} bytes, more than the {most} that this node sends (max_message)",
-                packed.total()
+                "{} bytes, more than the {most} that {:?} sends (max_message)",
+                packed.total(),
+                incoming.node()
             );
             *self.incoming.lock() = Some(incoming);
             return Err(errors::make(py, "MessageTooLarge", &text, None));

@@ -15,6 +15,7 @@ use pyo3::prelude::*;
 use super::completions::Completions;
 use super::job::Job;
 use super::memory::Memory;
+use super::queue::Queue;
 use super::reception::Reception;
 use super::wait::{SLICE, ThreadWake};
 use crate::node::{Executor, Incoming, Wake};
@@ -40,7 +41,7 @@ pub(super) struct Post {
 
 #[derive(Default)]
 struct State {
-    queue: VecDeque<Incoming>,
+    queue: Queue,
     idle: usize,
     threads: usize,
     closed: bool,
@@ -89,10 +90,7 @@ impl Executor for Post {
 impl Post {
     /// Takes out the calls that were given up.
     fn take_cancelled(&self) -> VecDeque<Incoming> {
-        let mut state = self.state.lock();
-        let (gone, kept) = state.queue.drain(..).partition(Incoming::is_cancelled);
-        state.queue = kept;
-        gone
+        self.state.lock().queue.take_cancelled()
     }
 
     /// No more calls are taken; those that wait are dropped, and so answered.
@@ -147,9 +145,7 @@ impl Seat {
         let mut state = post.state.lock();
         // What came before we sat down: for nobody, or for a place further out, whose owner may be
         // the one that sits down here.
-        let (mut own, others): (VecDeque<_>, _) =
-            state.queue.drain(..).partition(|call: &Incoming| call.chain() == chain);
-        state.queue = others;
+        let mut own = state.queue.take_chain(chain);
         let chairs = state.seats.entry(chain).or_default();
         for other in chairs.iter() {
             own.append(&mut other.jobs.lock());
@@ -188,8 +184,7 @@ impl Drop for Seat {
             next.wake.wake();
             return;
         }
-        left.append(&mut state.queue);
-        state.queue = left;
+        state.queue.put_back(left);
         drop(state);
         self.post.came.notify_all();
     }

@@ -12,6 +12,7 @@
 //! | `payload` | what travels, between Python's objects and messages |
 //! | `formats` | JSON and MSGPACK, straight from and to Python objects |
 //! | `mailbox` | calls that came, waiting for their threads |
+//! | `queue` | their order, and of which chains they are |
 //! | `job` | one of them: `Job`, and `Parking` to wait beside it |
 //! | `client` | `Client` |
 //! | `facts` | what clients and servers take and show alike |
@@ -47,6 +48,7 @@ mod outgoing;
 mod payload;
 mod posting;
 mod process;
+mod queue;
 mod reception;
 mod server;
 mod stream;

@@ -77,8 +77,9 @@ impl Clock {
                 Lost::NoConnection => {
                     let facts = PyDict::new(py);
                     facts.set_item("sent", false)?;
-                    let text =
-                        format!("{call} was not sent: there was no connection for {elapsed:.3} s");
+                    let text = format!(
+                        "{call} was not sent within {elapsed:.3} s, and there is no connection"
+                    );
                     errors::make(py, "Disconnected", &text, Some(&facts))
                 }
             })
@@ -109,9 +110,14 @@ impl Waitable for Outgoing {
 
     fn deadline(&self) -> Option<Instant> {
         self.clock.deadline.or_else(|| {
-            let limit = self.clock.began + STRANDED;
-            (Instant::now() >= limit && self.pending.is_stranded()).then_some(limit)
+            // Not before: most calls end long before that, and need not ask.
+            let late = Instant::now() >= self.clock.began + STRANDED;
+            late.then(|| self.pending.stranded_until()).flatten()
         })
+    }
+
+    fn limit(&self) -> Option<Instant> {
+        self.clock.deadline.or_else(|| self.pending.stranded_until())
     }
 
     fn finish(&mut self, py: Python<'_>) -> PyResult<Py<PyAny>> {

@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use super::errors;
 use super::outgoing::Clock;
 use super::wait::Waitable;
-use crate::node::{Lost, Pending, Posted, STRANDED, Session, Wake};
+use crate::node::{Lost, Pending, Posted, Session, Wake};
 
 /// A call until it has been sent, and until there is room for the next.
 pub(super) struct Posting {
@@ -47,7 +47,7 @@ impl Waitable for Posting {
 
     fn deadline(&self) -> Option<Instant> {
         match &self.stage {
-            Stage::Unsent(pending) if pending.is_stranded() => Some(self.clock.began + STRANDED),
+            Stage::Unsent(pending) => pending.stranded_until(),
             _ => None,
         }
     }

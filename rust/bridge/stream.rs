@@ -85,16 +85,39 @@ impl Stream {
             let fields = fields.fold(FieldsBuilder::new(), |all, (key, value)| all.raw(key, value));
             message.frame.fields = fields.number(Key::Deadline, left).build();
         }
-        let waiter = Waiter::new(py, completions)?;
-        let wake = waiter.wake();
-        self.inner.pending.slot.wake_too(Arc::clone(&wake));
-        let inner = Arc::clone(&self.inner);
-        let item = Item { inner, clock, wake, number: 0, stage: Stage::Credit(message) };
-        waiter.wait(py, Box::new(item), self.chain, None)
+        self.wait_for(py, clock, Stage::Credit(message), completions)
+    }
+
+    /// Waits until the worker has taken it.
+    #[pyo3(signature = (timeout=None, completions=None))]
+    fn opened(
+        &self,
+        py: Python<'_>,
+        timeout: Option<f64>,
+        completions: Option<&Bound<'_, Completions>>,
+    ) -> PyResult<Py<PyAny>> {
+        let clock = Clock::new(timeout, self.deadline)?;
+        self.wait_for(py, clock, Stage::Opening, completions)
     }
 
     fn end(&self, py: Python<'_>) {
         py.detach(|| self.inner.end());
+    }
+}
+
+impl Stream {
+    fn wait_for(
+        &self,
+        py: Python<'_>,
+        clock: Clock,
+        stage: Stage,
+        completions: Option<&Bound<'_, Completions>>,
+    ) -> PyResult<Py<PyAny>> {
+        let waiter = Waiter::new(py, completions)?;
+        let wake = waiter.wake();
+        self.inner.pending.slot.wake_too(Arc::clone(&wake));
+        let item = Item { inner: Arc::clone(&self.inner), clock, wake, number: 0, stage };
+        waiter.wait(py, Box::new(item), self.chain, None)
     }
 }
 
@@ -112,7 +135,7 @@ impl Inner {
     }
 }
 
-/// One item on its way.
+/// One item on its way, or none.
 struct Item {
     inner: Arc<Inner>,
     clock: Clock,
@@ -123,6 +146,8 @@ struct Item {
 }
 
 enum Stage {
+    /// There is no item: it waits until the worker has taken the stream.
+    Opening,
     /// It waits for the worker to allow it.
     Credit(Message),
     /// It is large, and being sent.
@@ -139,6 +164,10 @@ impl Waitable for Item {
         loop {
             let ended = slot.is_ended();
             self.stage = match std::mem::replace(&mut self.stage, Stage::Done) {
+                Stage::Opening if slot.allowed() == 0 => {
+                    self.stage = Stage::Opening;
+                    return ended;
+                }
                 Stage::Credit(message) => {
                     let mut state = inner.state.lock();
                     if ended || slot.allowed() <= state.sent {
@@ -166,7 +195,7 @@ impl Waitable for Item {
                     self.stage = Stage::Run;
                     return ended;
                 }
-                Stage::Run | Stage::Done => return true,
+                Stage::Opening | Stage::Run | Stage::Done => return true,
             };
         }
     }

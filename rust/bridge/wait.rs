@@ -71,6 +71,11 @@ pub(super) trait Waitable: Send {
     /// When waiting ends all the same.
     fn deadline(&self) -> Option<Instant>;
 
+    /// The same, asked when there is time to find out.
+    fn limit(&self) -> Option<Instant> {
+        self.deadline()
+    }
+
     /// What came of it.
     fn finish(&mut self, py: Python<'_>) -> PyResult<Py<PyAny>>;
 

@@ -125,6 +125,61 @@ async fn who_is_near_is_trusted_unless_somebody_says_otherwise() {
     assert_eq!(said(Trust::Never), [false, false, false]);
 }
 
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_many_that_find_a_socket_left_behind_one_gets_its_path() {
+    for _ in 0..300 {
+        let path = path();
+        let together = std::sync::Arc::new(tokio::sync::Barrier::new(4));
+        drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+        let tasks: Vec<_> = (0..4)
+            .map(|_| {
+                let (address, together) = (Address::Unix(path.clone()), together.clone());
+                tokio::spawn(async move {
+                    together.wait().await;
+                    Listener::bind(&address).await
+                })
+            })
+            .collect();
+        let mut bound = Vec::new();
+        for task in tasks {
+            match task.await.unwrap() {
+                Ok(listener) => bound.push(listener),
+                Err(error) => assert_eq!(error.kind(), ErrorKind::AddrInUse, "{error}"),
+            }
+        }
+        assert_eq!(bound.len(), 1);
+        connect(&Address::Unix(path.clone())).await.unwrap();
+        bound.clear();
+        assert!(!path.exists(), "the file goes with its listener");
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_server_that_lets_nobody_in_for_now_is_live() {
+    let path = path();
+    let address = socket2::SockAddr::unix(&path).unwrap();
+    let stream = || socket2::Socket::new(socket2::Domain::UNIX, socket2::Type::STREAM, None);
+    let server = stream().unwrap();
+    server.bind(&address).unwrap();
+    server.listen(0).unwrap();
+    let mut waiting = Vec::new();
+    loop {
+        let client = stream().unwrap();
+        client.set_nonblocking(true).unwrap();
+        let full = client.connect(&address).is_err();
+        waiting.push(client);
+        if full || waiting.len() > 10 {
+            break;
+        }
+    }
+    let refused = Listener::bind(&Address::Unix(path.clone())).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::AddrInUse);
+    assert!(path.exists());
+    std::fs::remove_file(&path).unwrap();
+}
+
 /// Says that it read so many bytes, and notes how much room it was given.
 #[derive(Debug)]
 struct Boaster(usize, AtomicUsize);

@@ -36,6 +36,8 @@ pub(super) struct Inbox {
     transfers: HashMap<u64, Arriving>,
     assemble: bool,
     max_message: u64,
+    /// The node's name, for people.
+    name: String,
     /// How much the next read takes into the common buffer.
     read: usize,
     list: Vec<Message>,
@@ -73,7 +75,12 @@ pub(super) enum Found {
 
 impl Inbox {
     /// Goes on with what the greeting left in its decoder.
-    pub(super) fn new(mut decoder: Decoder, assemble: bool, max_message: u64) -> Self {
+    pub(super) fn new(
+        mut decoder: Decoder,
+        assemble: bool,
+        max_message: u64,
+        name: String,
+    ) -> Self {
         decoder.set_limit(MAX_FRAME);
         Self {
             decoder,
@@ -81,6 +88,7 @@ impl Inbox {
             transfers: HashMap::new(),
             assemble,
             max_message,
+            name,
             read: SMALL_READ,
             list: Vec::new(),
         }
@@ -179,9 +187,10 @@ impl Inbox {
         }
     }
 
-    /// Cuts what is there into messages.
+    /// Cuts what is there into messages. Large answers that are not `wanted` are not taken.
     pub(super) fn cut(
         &mut self,
+        wanted: impl Fn(&Frame) -> bool,
         messages: &mut Vec<Message>,
         wishes: &mut Vec<Wish>,
     ) -> Result<(), WireError> {
@@ -221,7 +230,8 @@ impl Inbox {
                     aborted(arriving.frame, messages, wishes);
                 }
             } else if frame.fields.get(Key::Transfer).is_some() {
-                self.begin(frame, messages, wishes)?;
+                let wanted = frame.kind != Kind::Answer || wanted(&frame);
+                self.begin(frame, wanted, messages, wishes)?;
             } else {
                 messages.push(frame.into());
             }
@@ -259,6 +269,7 @@ impl Inbox {
     fn begin(
         &mut self,
         frame: Frame,
+        wanted: bool,
         messages: &mut Vec<Message>,
         wishes: &mut Vec<Wish>,
     ) -> Result<(), WireError> {
@@ -281,11 +292,15 @@ impl Inbox {
         if self.transfers.len() >= MAX_TRANSFERS {
             return Err(WireError::Malformed("too many large messages at once"));
         }
+        if !wanted {
+            wishes.push(Wish::Send(Credit::Offset { id, upto: Credit::UNWANTED }.frame()));
+            return Ok(());
+        }
         let fields = without_travel(&frame.fields);
         if total > self.max_message {
             let text = format!(
-                "a message of {total} bytes, more than the {} that this node accepts (max_message)",
-                self.max_message
+                "a message of {total} bytes, more than the {} that {:?} accepts (max_message)",
+                self.max_message, self.name
             );
             refuse(id, Frame { fields, ..frame }, text, messages, wishes);
             return Ok(());
@@ -326,7 +341,7 @@ impl Inbox {
     /// There is no memory for the rest of a large message.
     fn no_memory(&mut self, id: u64, messages: &mut Vec<Message>, wishes: &mut Vec<Wish>) {
         let Some(Arriving { frame, total, .. }) = self.transfers.remove(&id) else { return };
-        let text = format!("there is no memory for a message of {total} bytes");
+        let text = format!("{:?} has no memory for a message of {total} bytes", self.name);
         log::warn!(target: "daffi.node", "{text}");
         refuse(id, frame, text, messages, wishes);
     }
@@ -347,6 +362,14 @@ impl Inbox {
             arriving.granted = arriving.total.min(arriving.arrived + TRANSFER_WINDOW);
             wishes.push(Wish::Send(Credit::Offset { id, upto: arriving.granted }.frame()));
         }
+    }
+
+    /// Nobody waits for the answers to this call any more: what to tell who sends them.
+    pub(super) fn unwanted(&mut self, call: u64) -> Vec<Frame> {
+        let of_call = |frame: &Frame| frame.kind == Kind::Answer && frame.id == call;
+        let ended = self.transfers.extract_if(|_, arriving| of_call(&arriving.frame));
+        let unwanted = |id| Credit::Offset { id, upto: Credit::UNWANTED }.frame();
+        ended.map(|(id, _)| unwanted(id)).collect()
     }
 
     /// Large messages that are under way to us.

@@ -1,6 +1,6 @@
 use super::Message;
 use super::inbox::Wish;
-use crate::wire::{Credit, Failure, FailureKind, Flags, Format, Frame, Kind, Ran, WHOLE};
+use crate::wire::{Credit, Failure, FailureKind, Flags, Format, Frame, Key, Kind, Ran, WHOLE};
 
 /// Takes no more of a large message, and tells who must know: its sender, and here whoever waits
 /// for it or has a part in its stream.
@@ -23,7 +23,12 @@ pub(super) fn refuse(
         }
         _ => {
             wishes.push(Wish::Send(never_waits()));
-            if !frame.flags.has(Flags::ONEWAY) {
+            if frame.flags.has(Flags::ONEWAY) {
+                let function = frame.fields.text(Key::Function).unwrap_or_default();
+                let caller = frame.fields.origin().map_or("", |(name, _)| name);
+                let text = failure.message;
+                log::warn!(target: "daffi.node", "{function}, called by {caller:?}, which does not wait: {text}");
+            } else {
                 wishes.push(Wish::Send(failed));
             }
         }

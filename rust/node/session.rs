@@ -49,7 +49,7 @@ use super::outbox::Outbox;
 use super::{Landings, Large, MAX_QUEUED, Message, Wake, gone};
 use crate::link::Link;
 use crate::sync::Mutex;
-use crate::wire::{Decoder, Failure, Kind};
+use crate::wire::{Decoder, Failure, Frame, Kind};
 
 /// Producers that do not wait for answers stop while more bytes than this wait to be written.
 const ROOM: usize = 1024 * 1024;
@@ -75,6 +75,11 @@ pub enum Pace {
 pub(super) trait Role: Send + Sync + 'static {
     /// Messages that came, in order. An error ends the connection.
     fn burst(&self, session: &Arc<Session>, messages: &mut Vec<Message>) -> Result<(), Failure>;
+
+    /// Whether somebody waits for this answer, of which more is to come.
+    fn wants(&self, _answer: &Frame) -> bool {
+        true
+    }
 
     /// The connection has ended. Comes once, last.
     fn ended(&self, session: &Arc<Session>, why: &Failure);
@@ -121,13 +126,20 @@ pub(super) struct Parts {
     /// Whether large messages end here.
     pub(super) assemble: bool,
     pub(super) max_message: u64,
+    /// The node's name, for people.
+    pub(super) name: String,
 }
 
 impl Session {
     /// A session whose task has yet to be started.
     pub(super) fn new(parts: Parts) -> Arc<Self> {
         Arc::new_cyclic(|me| Self {
-            inbox: Mutex::new(Inbox::new(parts.decoder, parts.assemble, parts.max_message)),
+            inbox: Mutex::new(Inbox::new(
+                parts.decoder,
+                parts.assemble,
+                parts.max_message,
+                parts.name,
+            )),
             link: parts.link,
             outbox: Mutex::default(),
             idle: Notify::new(),

@@ -6,11 +6,13 @@
     reason = "a test fails by panicking"
 )]
 
+mod alone;
 mod arriving;
 mod endings;
 mod leaving;
 mod odd;
 mod rules;
+mod stopping;
 mod talking;
 
 use std::io::ErrorKind;
@@ -25,7 +27,10 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use super::session::{Parts, Role, Session};
 use super::{Large, Message, Source, VecLanding, VecLandings};
 use crate::link::{Address, Link, Listener, connect, receive};
-use crate::wire::{Decoder, Failure, FieldsBuilder, Format, Frame, Key, Kind, MAX_FRAME, Segment};
+use crate::wire::{
+    Decoder, Failure, FieldsBuilder, Format, Frame, Key, Kind, MAX_FRAME, PREAMBLE, PREAMBLE_LEN,
+    Segment,
+};
 
 /// Longer than anything may take.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -131,6 +136,7 @@ impl Heard {
             landings: Arc::new(VecLandings),
             assemble: true,
             max_message: 1 << 30,
+            name: "here".into(),
         });
         Self { session, messages: heard, ended: end }
     }
@@ -141,8 +147,16 @@ impl Heard {
         heard
     }
 
+    /// The next message. Where the connection ends instead, the test fails with the reason.
     async fn next(&mut self) -> Message {
-        tokio::time::timeout(PATIENCE, self.messages.recv()).await.unwrap().unwrap()
+        let next = async {
+            tokio::select! {
+                biased;
+                message = self.messages.recv() => message.unwrap(),
+                why = self.ended.recv() => panic!("it ended instead: {:?}", why.unwrap()),
+            }
+        };
+        tokio::time::timeout(PATIENCE, next).await.unwrap()
     }
 
     async fn end(&mut self) -> Failure {
@@ -170,6 +184,18 @@ impl Bare {
                 Err(error) => assert_eq!(error.kind(), ErrorKind::WouldBlock, "{error}"),
             }
         }
+    }
+
+    /// Reads what comes before the first frame.
+    async fn hear_preamble(&mut self) {
+        while self.decoder.buffer().len() < PREAMBLE_LEN {
+            std::future::poll_fn(|context| self.link.poll_readable(context)).await.unwrap();
+            match receive(&*self.link, &mut [], self.decoder.buffer(), 65536) {
+                Ok(counts) => assert_ne!(counts, (0, 0), "the end"),
+                Err(error) => assert_eq!(error.kind(), ErrorKind::WouldBlock, "{error}"),
+            }
+        }
+        assert_eq!(self.decoder.buffer().split_to(PREAMBLE_LEN), PREAMBLE[..]);
     }
 
     /// The next frame, or nothing at the orderly end.

@@ -16,7 +16,7 @@ pub trait Executor: Send + Sync + 'static {
     /// answered with an error.
     fn submit(&self, incoming: Incoming);
 
-    /// Some call was given up: those that wait and are cancelled may be dropped.
+    /// Some call that waited was given up: those that wait and are cancelled may be dropped.
     fn sweep(&self);
 }
 
@@ -44,6 +44,8 @@ pub(super) trait Uplink: Send + Sync + 'static {
 #[derive(Default)]
 pub(super) struct Run {
     cancelled: AtomicBool,
+    /// It does not wait any more; of a stream, one of its items.
+    begun: AtomicBool,
     wake: Mutex<Option<Arc<dyn Wake>>>,
 }
 
@@ -114,11 +116,16 @@ impl Worker {
             }
             Kind::Cancel => {
                 let run = self.runs.lock().remove(&id);
-                if let Some(run) = run {
-                    run.cancel();
+                let waits = match run {
+                    Some(run) => {
+                        run.cancel();
+                        !run.begun.load(Ordering::Acquire)
+                    }
+                    None => self.forget_stream(id, true),
+                };
+                if waits {
+                    self.executor.sweep();
                 }
-                self.forget_stream(id, true);
-                self.executor.sweep();
             }
             Kind::Open => {
                 let inflow = Inflow::new(message.frame);
@@ -165,11 +172,13 @@ impl Worker {
         });
     }
 
-    pub(super) fn forget_stream(&self, id: u64, cancelled: bool) {
+    /// Nothing more of a stream will run; false when there is none.
+    pub(super) fn forget_stream(&self, id: u64, cancelled: bool) -> bool {
         let inflow = self.inflows.lock().remove(&id);
-        if let Some(inflow) = inflow {
+        if let Some(inflow) = &inflow {
             inflow.close(cancelled);
         }
+        inflow.is_some()
     }
 
     pub(super) fn send(&self, message: Message) {
@@ -281,6 +290,11 @@ impl Incoming {
         self.worker.max_message
     }
 
+    /// The node that it came for.
+    pub fn node(&self) -> &str {
+        &self.worker.name
+    }
+
     /// How its payload is written, which is how it is answered.
     pub fn format(&self) -> crate::wire::Format {
         self.payload.as_ref().map_or(self.head.format, |payload| payload.frame.format)
@@ -315,6 +329,7 @@ impl Incoming {
             // In this order: whoever waits for both to be none must not see neither.
             self.worker.running.fetch_add(1, Ordering::AcqRel);
             self.worker.waiting.fetch_sub(1, Ordering::AcqRel);
+            self.run.begun.store(true, Ordering::Release);
             self.no_longer_waits();
         }
         if self.is_cancelled() {

@@ -6,6 +6,11 @@ use super::WireError;
 
 /// The longest message or traceback that a failure carries, in bytes.
 const MAX_TEXT: usize = 64 * 1024;
+/// The longest pickled exception that a failure carries, in bytes: with everything else it fits
+/// into one frame.
+const MAX_PICKLE: usize = 512 * 1024;
+const _: () =
+    assert!(MAX_PICKLE + 3 * MAX_TEXT + u16::MAX as usize + 16 * 1024 <= super::MAX_FRAME);
 
 /// Why a call has no result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -107,8 +112,8 @@ impl Failure {
         let mut cut = self.clone();
         shorten(&mut cut.message);
         shorten(&mut cut.traceback);
-        for blob in [&mut cut.args, &mut cut.pickle] {
-            if blob.as_ref().is_some_and(|bytes| bytes.len() > MAX_TEXT) {
+        for (blob, most) in [(&mut cut.args, MAX_TEXT), (&mut cut.pickle, MAX_PICKLE)] {
+            if blob.as_ref().is_some_and(|bytes| bytes.len() > most) {
                 *blob = None;
             }
         }

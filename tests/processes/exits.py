@@ -36,15 +36,8 @@ async def exit_nap_async() -> None:
 
 
 def apart(function: Callable[..., Any], *args: Any) -> None:
-    """Run on a daemon thread, which may end in any way when the interpreter does."""
-
-    def work() -> None:
-        try:
-            function(*args)
-        except Exception:
-            return
-
-    threading.Thread(target=work, daemon=True).start()
+    """Run on a daemon thread. What it raises when the interpreter ends is not to be seen."""
+    threading.Thread(target=function, args=args, daemon=True).start()
 
 
 def ending() -> None:

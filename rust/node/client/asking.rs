@@ -1,6 +1,7 @@
 //! Questions to the server.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use tokio::sync::Notify;
 
@@ -37,7 +38,7 @@ impl Client {
             let message = Frame::new(Kind::Ask, 0).with_body(question.encode()).into();
             let id = self.begin(message, Arc::clone(&slot), true, false)?;
             let client = self.me.clone();
-            let asked = Asked(Pending { client, id, slot, kind: Kind::Ask });
+            let asked = Asked(Pending { client, id, slot, kind: Kind::Ask, began: Instant::now() });
             while !asked.0.slot.is_ended() {
                 wake.0.notified().await;
             }

@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use super::{Client, Inner};
 use crate::hub::Lost;
-use crate::node::{Large, Message, Pace, Session, Slot, Source, Wake};
+use crate::node::{Large, Message, Pace, STRANDED, Session, Slot, Source, Wake};
 use crate::wire::{
     Failure, FailureKind, FieldsBuilder, Flags, Format, Frame, Key, Kind, MAX_FIELDS, MAX_NAME, Ran,
 };
@@ -57,6 +57,7 @@ impl Client {
             id,
             slot,
             kind,
+            began: Instant::now(),
         })
     }
 
@@ -118,7 +119,7 @@ impl Client {
         let slot = Slot::new(wake, false);
         inner.calls.start(id, Arc::clone(&slot), message, false);
         let client = self.me.clone();
-        Ok(Posted::Waits(Pending { client, id, slot, kind: Kind::Call }))
+        Ok(Posted::Waits(Pending { client, id, slot, kind: Kind::Call, began: Instant::now() }))
     }
 
     /// Sends what waited for credit or for the connection. What comes back is to be told, once
@@ -144,12 +145,15 @@ impl Client {
         let size = call.rest.as_ref().map_or(call.body.len() as u64, Source::total);
         let most = self.max_message();
         if size > most {
-            return Err(too_large(size, most));
+            return Err(self.too_large(size, most));
         }
-        let mut names = call.target.receivers.iter().chain([&call.function]);
-        if let Some(name) = names.find(|name| name.len() > MAX_NAME) {
-            let text =
-                format!("nobody can be called {name:.40}...: a name has at most {MAX_NAME} bytes");
+        let receivers = call.target.receivers.iter().map(|name| ("receiver", name));
+        let mut names = receivers.chain([("function", &call.function)]);
+        if let Some((what, name)) = names.find(|(_, name)| name.len() > MAX_NAME) {
+            let text = format!(
+                "there is no {what} {name:.40}...: a name has at most {MAX_NAME} bytes, this one {}",
+                name.len()
+            );
             return Err(Failure::new(FailureKind::Unreachable, Ran::No, text));
         }
         let chain = match call.chain {
@@ -181,6 +185,16 @@ impl Client {
         };
         Ok(Message { frame, rest: call.rest.map(Large::Source) })
     }
+
+    fn too_large(&self, size: u64, most: u64) -> Failure {
+        let whose = match most < self.options.max_message {
+            true => format!("{:?} accepts", self.inner.lock().server),
+            false => format!("{:?} sends", self.options.name),
+        };
+        let text =
+            format!("a message of {size} bytes, more than the {most} that {whose} (max_message)");
+        Failure::new(FailureKind::TooLarge, Ran::No, text)
+    }
 }
 
 /// What became of a call that nobody waits for.
@@ -205,6 +219,7 @@ pub struct Pending {
     /// Where its outcome arrives.
     pub slot: Arc<Slot>,
     pub(super) kind: Kind,
+    pub(super) began: Instant,
 }
 
 impl Pending {
@@ -222,14 +237,19 @@ impl Pending {
         drop(inner);
         if let Some(session) = session {
             session.abort(self.kind, self.id);
+            session.unwanted(self.id);
             session.send(Frame::new(Kind::Cancel, self.id), Pace::Now);
         }
         Some(lost)
     }
 
-    /// Whether it waits for a connection.
-    pub fn is_stranded(&self) -> bool {
-        self.client.upgrade().is_some_and(|client| client.inner.lock().calls.is_stranded(self.id))
+    /// Until when it waits for a connection, where it names no timeout; nothing where it was sent,
+    /// or has a connection. What it waited for room before the connection broke does not count.
+    pub fn stranded_until(&self) -> Option<Instant> {
+        let client = self.client.upgrade()?;
+        let inner = client.inner.lock();
+        let since = inner.lost_at.max(self.began);
+        inner.calls.is_stranded(self.id).then(|| since + STRANDED)
     }
 
     /// Sends one item of a stream, or its end. Nothing comes back when there is no connection any
@@ -263,11 +283,4 @@ impl Pending {
 fn given_up() -> Failure {
     let text = "the stream was given up, when one of its items took too long or was interrupted";
     Failure::new(FailureKind::Disconnected, Ran::Maybe, text)
-}
-
-pub(super) fn too_large(size: u64, most: u64) -> Failure {
-    let text = format!(
-        "a message of {size} bytes, more than the {most} that this node allows (max_message)"
-    );
-    Failure::new(FailureKind::TooLarge, Ran::No, text)
 }

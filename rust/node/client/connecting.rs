@@ -66,6 +66,7 @@ impl Client {
             landings: Arc::clone(&self.landings),
             assemble: true,
             max_message: options.max_message,
+            name: options.name.clone(),
         });
         let uplink = ClientUplink {
             session: Arc::downgrade(&session),

@@ -1,6 +1,7 @@
 //! What a client's connection brings, and how it ends.
 
 use std::sync::{Arc, OnceLock, Weak};
+use std::time::Instant;
 
 use super::{Client, Phase, stopped};
 use crate::hub::Ledger;
@@ -40,6 +41,11 @@ impl Role for ClientRole {
         Ok(())
     }
 
+    fn wants(&self, answer: &Frame) -> bool {
+        let client = self.client.upgrade();
+        client.is_some_and(|client| client.inner.lock().calls.waiter(answer.id).is_some())
+    }
+
     fn ended(&self, session: &Arc<Session>, why: &Failure) {
         if let Some(client) = self.client.upgrade() {
             client.ended(session, why);
@@ -56,6 +62,7 @@ impl Client {
                 return;
             }
             inner.session = None;
+            inner.lost_at = Instant::now();
             let stays = self.options.reconnect && why.kind != FailureKind::Evicted;
             let fatal = !stays && inner.phase == Phase::Up;
             if inner.phase == Phase::Up && stays {

@@ -59,6 +59,8 @@ enum Phase {
 struct Inner {
     calls: Calls<Arc<Slot>, Large>,
     session: Option<Arc<Session>>,
+    /// When the last connection ended.
+    lost_at: Instant,
     worker: Option<Arc<Worker>>,
     /// Streams of ours that have not said their end.
     streams: HashSet<u64>,
@@ -118,6 +120,7 @@ impl Client {
             inner: Mutex::new(Inner {
                 calls: Calls::default(),
                 session: None,
+                lost_at: Instant::now(),
                 worker: None,
                 streams: HashSet::new(),
                 server: String::new(),

@@ -61,6 +61,7 @@ impl Server {
             landings: Arc::clone(&self.landings),
             assemble: self.executor.is_some(),
             max_message: self.options.max_message,
+            name: self.options.name.clone(),
         });
         let welcome = Welcome {
             name: self.options.name.clone(),

@@ -65,8 +65,11 @@ pub struct Server {
     counts: Arc<Counts>,
     stop_listening: Notify,
     not_listening: Notify,
-    over: Notify,
+    /// Takes nobody in any more.
     is_over: AtomicBool,
+    /// The goodbyes are said too.
+    is_gone: AtomicBool,
+    gone: Notify,
     started: AtomicBool,
     me: Weak<Server>,
 }
@@ -103,8 +106,9 @@ impl Server {
             counts: Arc::default(),
             stop_listening: Notify::new(),
             not_listening: Notify::new(),
-            over: Notify::new(),
             is_over: AtomicBool::new(false),
+            is_gone: AtomicBool::new(false),
+            gone: Notify::new(),
             started: AtomicBool::new(false),
             me: me.clone(),
             options,
@@ -225,16 +229,16 @@ impl Server {
         stats
     }
 
-    /// Waits until the server has stopped.
+    /// Waits until the server has stopped, goodbyes included.
     pub async fn join(&self) {
         loop {
-            let over = self.over.notified();
-            tokio::pin!(over);
-            over.as_mut().enable();
-            if self.is_over.load(Ordering::Acquire) {
+            let gone = self.gone.notified();
+            tokio::pin!(gone);
+            gone.as_mut().enable();
+            if self.is_gone.load(Ordering::Acquire) {
                 return;
             }
-            over.await;
+            gone.await;
         }
     }
 
@@ -242,7 +246,7 @@ impl Server {
     /// goodbye. `but` callbacks are not waited for: those that stop the server themselves.
     pub async fn stop(&self, drain: Duration, but: usize) {
         if self.is_over.load(Ordering::Acquire) {
-            return;
+            return self.join().await;
         }
         self.hub.lock().stop();
         if self.started.swap(false, Ordering::AcqRel) {
@@ -271,7 +275,12 @@ impl Server {
             // One that panicked has nothing more to say.
             let _ = goodbye.await;
         }
-        self.over.notify_waiters();
+        self.note_gone();
+    }
+
+    fn note_gone(&self) {
+        self.is_gone.store(true, Ordering::Release);
+        self.gone.notify_waiters();
     }
 
     fn stopped(&self) -> Failure {
@@ -279,14 +288,19 @@ impl Server {
         Failure::new(FailureKind::Stopping, Ran::Maybe, text)
     }
 
+    /// Takes nobody in any more and drops what waits; whom to say goodbye to.
     fn end(&self) -> Vec<Arc<Session>> {
-        let hub = self.hub.lock();
-        self.is_over.store(true, Ordering::Release);
+        let peers = {
+            let hub = self.hub.lock();
+            self.is_over.store(true, Ordering::Release);
+            hub.handles()
+        };
         self.events.close();
         if let Some((_, worker)) = self.local.get() {
+            // What is dropped is answered, by way of the hub.
             worker.abandon();
         }
-        let sessions = hub.handles().into_iter().filter_map(|peer| match peer {
+        let sessions = peers.into_iter().filter_map(|peer| match peer {
             Peer::Remote(session) => Some(session),
             Peer::Local => None,
         });
@@ -300,6 +314,6 @@ impl Server {
         for session in self.end() {
             session.close(self.stopped());
         }
-        self.over.notify_waiters();
+        self.note_gone();
     }
 }

@@ -38,6 +38,16 @@ impl Session {
         Ok(true)
     }
 
+    /// Takes no more of the answers to a call that nobody waits for. Says so with the next write.
+    pub(in crate::node) fn unwanted(&self, call: u64) {
+        if !self.is_foreign() {
+            let frames = self.inbox.lock().unwanted(call);
+            for frame in frames {
+                self.put(frame);
+            }
+        }
+    }
+
     /// Hands out what the greeting left behind.
     pub(super) fn hand_out_first(self: &Arc<Self>) -> Result<(), Over> {
         self.hand_out(self.inbox.lock())
@@ -45,7 +55,7 @@ impl Session {
 
     fn hand_out(self: &Arc<Self>, mut inbox: MutexGuard<'_, Inbox>) -> Result<(), Over> {
         let (mut messages, mut wishes) = (inbox.lend_list(), Vec::new());
-        let cut = inbox.cut(&mut messages, &mut wishes);
+        let cut = inbox.cut(|answer| self.role.wants(answer), &mut messages, &mut wishes);
         let own = self.take_own(&mut messages);
         let taken = match messages.is_empty() {
             true => Ok(()),

@@ -54,6 +54,7 @@ async fn mean(landings: Mean, max_message: u64) -> (Heard, Bare) {
         landings: Arc::new(landings),
         assemble: true,
         max_message,
+        name: "here".into(),
     });
     tokio::spawn(Arc::clone(&session).drive());
     (Heard { session, messages: heard, ended: end }, Bare::new(far))

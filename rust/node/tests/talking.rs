@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use tokio::sync::Notify;
 
-use super::{PATIENCE, addresses, body, pattern};
+use super::{Bare, PATIENCE, addresses, body, pattern};
 use crate::hub::{Balance, Lost};
 use crate::link::{self, Address};
 use crate::node::{
@@ -20,7 +20,7 @@ use crate::wire::{
 };
 
 #[derive(Default)]
-struct Bell(Notify);
+pub(super) struct Bell(pub(super) Notify);
 
 impl Wake for Bell {
     fn wake(&self) {
@@ -30,7 +30,7 @@ impl Wake for Bell {
 
 /// `echo` gives back what it gets, `raise` fails, `hold` keeps the call, `drop` forgets it.
 #[derive(Default)]
-struct Functions {
+pub(super) struct Functions {
     held: Mutex<Vec<Incoming>>,
     submitted: Notify,
 }
@@ -47,14 +47,16 @@ impl Executor for Functions {
             "raise" if incoming.begin() => {
                 incoming.fail(Failure::new(FailureKind::Raised, Ran::Yes, "as asked"));
             }
-            "hold" if incoming.begin() => self.held.lock().push(incoming),
+            "hold" => self.held.lock().push(incoming),
             _ => {}
         }
         self.submitted.notify_one();
     }
 
     fn sweep(&self) {
-        self.held.lock().retain(|incoming| !incoming.is_cancelled());
+        // Dropped, and so answered, after the lock is gone.
+        let gone: Vec<_> = self.held.lock().extract_if(.., |held| held.is_cancelled()).collect();
+        drop(gone);
         self.submitted.notify_one();
     }
 }
@@ -71,33 +73,54 @@ fn said(format: Format, bytes: &[u8]) -> Message {
     }
 }
 
+pub(super) fn call(function: &str, bytes: &[u8]) -> Call {
+    let said = said(Format::Opaque, bytes);
+    Call {
+        function: function.into(),
+        target: Target::default(),
+        format: Format::Opaque,
+        flags: Flags::NONE,
+        deadline: None,
+        chain: 0,
+        fields: FieldsBuilder::new(),
+        body: said.frame.body,
+        rest: said.rest.map(|rest| match rest {
+            crate::node::Large::Source(source) => source,
+            crate::node::Large::Landed(_) => unreachable!("it is to be sent"),
+        }),
+    }
+}
+
 fn offered() -> Vec<Function> {
     ["echo", "raise", "hold", "drop"].map(|f| Function(f.into(), "(x)".into(), "".into())).into()
 }
 
-struct Site {
-    server: Arc<Server>,
-    caller: Arc<Client>,
+pub(super) struct Site {
+    pub(super) server: Arc<Server>,
+    pub(super) caller: Arc<Client>,
     worker: Option<Arc<Client>>,
     functions: Arc<Functions>,
     bell: Arc<Bell>,
-    address: Address,
+    pub(super) address: Address,
 }
 
 fn client(name: &str, address: &Address, executor: Arc<Functions>) -> Arc<Client> {
-    let options = ClientOptions {
+    Client::new(options(name, address), executor, Arc::new(VecLandings))
+}
+
+pub(super) fn options(name: &str, address: &Address) -> ClientOptions {
+    ClientOptions {
         name: name.into(),
         address: address.clone(),
         max_message: 64 << 20,
         reconnect: false,
         connect_timeout: PATIENCE,
         allow_pickle: None,
-    };
-    Client::new(options, executor, Arc::new(VecLandings))
+    }
 }
 
 impl Site {
-    async fn new(address: Address, routed: bool) -> Self {
+    pub(super) async fn new(address: Address, routed: bool) -> Self {
         let functions = Arc::new(Functions::default());
         let options = ServerOptions {
             name: "server".into(),
@@ -145,30 +168,15 @@ impl Site {
         self.caller.ask(question).await.unwrap();
     }
 
-    fn wake(&self) -> Arc<dyn Wake> {
+    pub(super) fn wake(&self) -> Arc<dyn Wake> {
         Arc::clone(&self.bell) as Arc<dyn Wake>
     }
 
-    fn start(&self, function: &str, bytes: &[u8]) -> Pending {
-        let said = said(Format::Opaque, bytes);
-        let call = Call {
-            function: function.into(),
-            target: Target::default(),
-            format: Format::Opaque,
-            flags: Flags::NONE,
-            deadline: None,
-            chain: 0,
-            fields: FieldsBuilder::new(),
-            body: said.frame.body,
-            rest: said.rest.map(|rest| match rest {
-                crate::node::Large::Source(source) => source,
-                crate::node::Large::Landed(_) => unreachable!("it is to be sent"),
-            }),
-        };
-        self.caller.start(call, Kind::Call, self.wake()).unwrap()
+    pub(super) fn start(&self, function: &str, bytes: &[u8]) -> Pending {
+        self.caller.start(call(function, bytes), Kind::Call, self.wake()).unwrap()
     }
 
-    async fn outcome(&self, slot: &Slot) -> Outcome {
+    pub(super) async fn outcome(&self, slot: &Slot) -> Outcome {
         let waiting = async {
             while !slot.is_ended() {
                 self.bell.0.notified().await;
@@ -183,7 +191,7 @@ impl Site {
     }
 
     /// Waits until so many calls are held.
-    async fn holds(&self, count: usize) {
+    pub(super) async fn holds(&self, count: usize) {
         let waiting = async {
             while self.functions.held.lock().len() != count {
                 self.functions.submitted.notified().await;
@@ -286,7 +294,7 @@ async fn a_name_that_is_taken_over_says_so_to_who_had_it() {
 
 /// What a server says to whoever begins with these bytes, and then talks on, up to its end.
 async fn answer_to(address: &Address, first: &[u8]) -> Vec<u8> {
-    let bare = super::Bare::new(link::connect(address).await.unwrap());
+    let bare = Bare::new(link::connect(address).await.unwrap());
     bare.say(first).await;
     bare.say(&[b'x'; 20_000]).await;
     let mut heard = bytes::BytesMut::new();
