@@ -93,7 +93,67 @@ TABLE: dict[str, tuple[Step, ...]] = {
         step("2_worker.py 2"),
         step("3_caller.py", ends=True),
     ),
+    "aio/service/01_rpc": SERVICE,
+    "aio/service/02_cast": SERVICE,
+    "aio/service/03_class_callbacks": SERVICE,
+    "aio/service/04_serde_pickle": SERVICE,
+    "aio/service/05_serde_json": SERVICE,
+    "aio/service/06_serde_opaque": SERVICE,
+    "aio/service/07_serde_msgpack": SERVICE,
+    "aio/service/08_events": SERVICE,
+    "aio/service/09_stream": SERVICE,
+    "aio/router/01_rpc": (
+        step("1_router.py"),
+        step("2_worker.py worker-1"),
+        step("2_worker.py worker-2"),
+        step("3_caller.py", ends=True),
+    ),
+    "aio/router/02_cast": (
+        step("1_router.py"),
+        step("2_worker.py berlin 10"),
+        step("2_worker.py madrid -1"),
+        step("2_worker.py warsaw 30 60"),
+        step("3_caller.py", ends=True),
+    ),
+    "aio/router/03_bidirectional": ROUTER,
+    "aio/router/04_class_callbacks": ROUTER,
+    "aio/router/05_serde_pickle": ROUTER,
+    "aio/router/06_serde_json": ROUTER,
+    "aio/router/07_serde_opaque": ROUTER,
+    "aio/router/08_serde_msgpack": (
+        step("1_router.py"),
+        step("2_worker.py north"),
+        step("2_worker.py south"),
+        step("3_caller.py", ends=True),
+    ),
+    "aio/router/09_events": (
+        step("1_router.py"),
+        step("2_worker.py", ends=True),
+        step("3_caller.py", ends=True),
+    ),
+    "aio/router/10_wait_for_members": (
+        step("1_router.py"),
+        step("3_caller.py", ends=True),
+        step("2_worker.py left"),
+        step("2_worker.py right"),
+    ),
+    "aio/router/11_stream": (
+        step("1_router.py"),
+        step("2_worker.py anna"),
+        step("2_worker.py ben"),
+        step("3_caller.py", ends=True),
+    ),
+    # Here the web server says where it is, and the visitor is told that address.
+    "aio/router/12_web_fan_out": (
+        step("1_router.py"),
+        step("2_worker.py fiction"),
+        step("2_worker.py science"),
+        step("3_web.py 0"),
+        step("4_visitor.py", ends=True),
+    ),
+    "trio/01_rpc": SERVICE,
 }
+KINDS = sorted({name.rpartition("/")[0] for name in TABLE})
 
 
 def promised(path: Path) -> list[str]:
@@ -175,7 +235,7 @@ def test_example(folder: str, end: signal.Signals, programs: Programs, short_pat
 def test_every_example_is_in_the_table() -> None:
     folders = {
         f"{kind}/{folder.name}"
-        for kind in ("service", "router")
+        for kind in KINDS
         for folder in (EXAMPLES / kind).iterdir()
         if any(folder.glob("*.py"))
     }
@@ -193,10 +253,12 @@ def test_every_program_is_run_and_explained(folder: str) -> None:
 
 def test_the_index_names_every_example() -> None:
     index = (EXAMPLES / "README.md").read_text("utf-8")
-    for kind in ("service", "router"):
-        section = index.partition(f"`{kind}/`")[2].partition("\n\n|")[2].partition("\n\n")[0]
+    for kind in KINDS:
+        section = index.partition(f"`{kind}/`:")[2].partition("\n\n|")[2].partition("\n\n")[0]
         named = set(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE))
-        assert named == {name.split("/")[1] for name in TABLE if name.startswith(kind)}
+        assert named == {
+            folder for where, _, folder in (name.rpartition("/") for name in TABLE) if where == kind
+        }
 
 
 def left_behind(out: str) -> list[int]:
