@@ -32,12 +32,15 @@ def arguments(given: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--smoke", action="store_true", help="only see that every scenario runs")
     parser.add_argument("--ours", metavar="PYTHON", help="interpreter to use instead of this one")
     parser.add_argument("--peer", metavar="PYTHON", help="one with a daffi other than 3.0.1")
+    parser.add_argument(
+        "--uvloop", action="store_true", help="asyncio rows on uvloop, both sides; only these"
+    )
     parser.add_argument("--list", action="store_true", help="print the names and stop")
     options = parser.parse_args(given)
     if options.rounds < 1 or options.seconds <= 0:
         parser.error("--rounds and --seconds are above zero")
     try:
-        options.rows = choose(options.only)
+        options.rows = choose(options.only or ("aio_*" if options.uvloop else None))
         options.seats = seats(options.pinned)
     except ValueError as error:
         parser.error(str(error))
@@ -83,6 +86,7 @@ def run(options: argparse.Namespace, sides: Sequence[Side], console: Console) ->
         "rounds": options.rounds,
         "seconds": options.seconds,
         "pinned": options.pinned,
+        "uvloop": options.uvloop,
         "complete": not stopped,
     }
     if not options.smoke and results:
@@ -101,7 +105,7 @@ def _take(
     versions: dict[str, str],
 ) -> None:
     try:
-        answer = measure(row, side, options.seconds, options.seats)
+        answer = measure(row, side, options.seconds, options.seats, options.uvloop)
     except ChildFailed as error:
         series.failures.append(str(error))
         return
@@ -119,11 +123,12 @@ def main(given: Sequence[str] | None = None) -> int:
             console.print(f"{row.name:<18}{row.title}", highlight=False)
         return 0
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    sides = [Side("ours", options.ours or sys.executable)]
+    ours = options.ours or sys.executable
+    sides = [Side("ours", ours)]
     try:
         if not options.smoke:
-            with console.status("preparing daffi 3.0.1 in build/bench-peer"):
-                sides.append(Side("peer", options.peer or peer.prepare()))
+            with console.status("preparing daffi 3.0.1 in build/"):
+                sides.append(Side("peer", options.peer or peer.prepare(ours)))
     except peer.PeerMissing as error:
         console.print(str(error), style="red", markup=False)
         return 2

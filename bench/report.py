@@ -46,34 +46,13 @@ def _must(row: Row) -> str:
 
 
 def show(console: Console, rows: Sequence[Row], results: Results, versions: dict[str, str]) -> None:
-    """Print the comparison, the floor, and the reason of every failure."""
+    """Print the comparisons, the floor, and the reason of every failure."""
     done = [row for row in rows if row.name in results]
-    calls = [row for row in done if not row.floor]
-    both = any("peer" in results[row.name] for row in calls)
-    if calls:
-        table = Table(title="blocking calls: median (range)")
-        table.add_column("scenario")
-        table.add_column("unit")
-        table.add_column(f"daffi {versions.get('ours', '')}", justify="right")
-        if both:
-            table.add_column(f"daffi {versions.get('peer', '')}", justify="right")
-            for name in ("ratio", "must", ""):
-                table.add_column(name, justify="right")
-        for row in calls:
-            sides = results[row.name]
-            cells = [row.title, row.unit, spread(sides.get("ours"))]
-            if both:
-                reached, good = ratio(row, results), verdict(row, results)
-                mark = {True: "[green]yes[/green]", False: "[red]no[/red]", None: ""}[good]
-                cells += [
-                    spread(sides.get("peer")),
-                    "" if reached is None else f"{reached:.2f}",
-                    _must(row),
-                    mark,
-                ]
-            table.add_row(*cells)
-        console.print(table)
-    floors = [row for row in done if row.floor]
+    for part, title in (("blocking", "blocking calls"), ("asyncio", "asyncio")):
+        calls = [row for row in done if row.part == part]
+        if calls:
+            console.print(_comparison(f"{title}: median (range)", calls, results, versions))
+    floors = [row for row in done if row.part == "floor"]
     if floors:
         table = Table(title="the floor: plain Python sockets, echo")
         for name in ("message", "unit"):
@@ -86,6 +65,34 @@ def show(console: Console, rows: Sequence[Row], results: Results, versions: dict
         for side, series in results[row.name].items():
             for reason in dict.fromkeys(series.failures):
                 console.print(f"{row.name}, {side}: {reason}", style="red", markup=False)
+
+
+def _comparison(
+    title: str, rows: Sequence[Row], results: Results, versions: dict[str, str]
+) -> Table:
+    both = any("peer" in results[row.name] for row in rows)
+    table = Table(title=title)
+    table.add_column("scenario")
+    table.add_column("unit")
+    table.add_column(f"daffi {versions.get('ours', '')}", justify="right")
+    if both:
+        table.add_column(f"daffi {versions.get('peer', '')}", justify="right")
+        for name in ("ratio", "must", ""):
+            table.add_column(name, justify="right")
+    for row in rows:
+        sides = results[row.name]
+        cells = [row.title, row.unit, spread(sides.get("ours"))]
+        if both:
+            reached, good = ratio(row, results), verdict(row, results)
+            mark = {True: "[green]yes[/green]", False: "[red]no[/red]", None: ""}[good]
+            cells += [
+                spread(sides.get("peer")),
+                "" if reached is None else f"{reached:.2f}",
+                _must(row),
+                mark,
+            ]
+        table.add_row(*cells)
+    return table
 
 
 def save(
@@ -101,12 +108,13 @@ def save(
             "name": row.name,
             "title": row.title,
             "unit": row.unit,
+            "part": row.part,
             "less_is_better": row.less,
             "must": row.must,
             "than": row.than,
             "limit": row.limit,
-            "ratio": None if row.floor else ratio(row, results),
-            "reached": None if row.floor else verdict(row, results),
+            "ratio": None if row.part == "floor" else ratio(row, results),
+            "reached": None if row.part == "floor" else verdict(row, results),
             "sides": {side: series.facts() for side, series in results[row.name].items()},
         }
         for row in rows

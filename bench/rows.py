@@ -26,7 +26,7 @@ class Row:
     limit: float | None = None  # the figure itself must not be above
     less: bool = False  # a smaller figure is the better one
     peer: bool = True  # daffi 3.0.1 can do it
-    floor: bool = False  # plain sockets, no daffi
+    part: str = "blocking"  # which table it stands in: blocking, asyncio or floor
 
 
 def _call(name: str, title: str, scenario: str, **rest: Any) -> Row:
@@ -35,7 +35,7 @@ def _call(name: str, title: str, scenario: str, **rest: Any) -> Row:
 
 def _floor(name: str, title: str, unit: str, scenario: str, stack: str, size: int) -> Row:
     role = f"bench.floor:{scenario}"
-    return Row(name, title, unit, role, stack, {"size": size}, peer=False, floor=True)
+    return Row(name, title, unit, role, stack, {"size": size}, peer=False, part="floor")
 
 
 def _echo(name: str, title: str, size: int, must: float, stack: str = "service") -> Row:
@@ -53,7 +53,22 @@ def _arrive(name: str, title: str, must: float, size: int, burst: int) -> Row:
     return _call(name, title, name, unit="items/s", options=options, must=must)
 
 
+def _aio(name: str, title: str, scenario: str, flying: int = 1, **rest: Any) -> Row:
+    options = {"flying": flying, **rest.pop("options", {})}
+    role = f"bench.aio.calling:{scenario}"
+    stack, unit = rest.pop("stack", "aio_service"), rest.pop("unit", "calls/s")
+    return Row(name, title, unit, role, stack, options, part="asyncio", **rest)
+
+
+def _held(name: str, title: str, clock: str, limit: float | None) -> Row:
+    options = {"clock": clock}
+    return _aio(
+        name, title, "hold", 200, unit="ms", options=options, limit=limit, less=True, peer=False
+    )
+
+
 THREADS = {"threads": 16}
+CROWD = {"connections": 200}
 
 ROWS: tuple[Row, ...] = (
     _call("add", "small call, one after another", "add", must=1.4),
@@ -109,6 +124,38 @@ ROWS: tuple[Row, ...] = (
         limit=40,
         less=True,
     ),
+    _aio("aio_add", "one after another", "add", must=1.2),
+    _aio("aio_200", "200 in flight, one connection", "add", 200, must=4),
+    _aio("aio_200_conns", "200 in flight, 200 connections", "add", 200, options=CROWD, must=2),
+    _aio(
+        "aio_200_routed",
+        "200 in flight, one connection, routed",
+        "add",
+        200,
+        stack="aio_router1",
+        must=3,
+    ),
+    _aio(
+        "aio_200_conns_routed",
+        "200 in flight, 200 connections, routed",
+        "add",
+        200,
+        stack="aio_router1",
+        options=CROWD,
+        must=2,
+    ),
+    _aio("aio_p99", "p99 with 64 in flight", "p99", 64, unit="ms", must=2, less=True),
+    _aio(
+        "aio_10k",
+        "10,000 at once, until all are answered",
+        "at_once",
+        unit="s",
+        options={"calls": 10_000},
+        limit=1,
+        less=True,
+    ),
+    _held("aio_held", "longest hold of the loop, 200 in flight", "perf_counter", 2),
+    _held("aio_held_cpu", "the same in CPU time of its thread", "thread_time", None),
     _floor("floor_tcp", "64 bytes, TCP", "trips/s", "ping", "floor_tcp", 64),
     _floor("floor_unix", "64 bytes, Unix", "trips/s", "ping", "floor_unix", 64),
     _floor("floor_tcp_64k", "64 KiB, TCP", "GiB/s", "echo", "floor_tcp", 64 * KIB),

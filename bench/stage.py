@@ -49,7 +49,9 @@ def seats(pinned: bool) -> Seats:
     return Seats(cpus[:1], cpus[1:2], cpus[2:3] or cpus[1:2])
 
 
-def measure(row: Row, side: Side, seconds: float, where: Seats) -> dict[str, Any]:
+def measure(
+    row: Row, side: Side, seconds: float, where: Seats, uvloop: bool = False
+) -> dict[str, Any]:
     """Take one figure: `value`, and for daffi `version` and `python`.
 
     Raises `ChildFailed` with the reason; by then all processes of the measurement have ended.
@@ -58,6 +60,7 @@ def measure(row: Row, side: Side, seconds: float, where: Seats) -> dict[str, Any
         order: dict[str, Any] = {
             **row.options,
             "seconds": seconds,
+            "uvloop": uvloop,
             "address": _address(row.stack, Path(folder)),
             "workers": [],
         }
@@ -76,11 +79,13 @@ def _serving(stack: str, where: Seats) -> list[tuple[str, Sequence[int], str]]:
         return []
     if stack.startswith("floor"):
         return [("bench.floor:server", where.server, "")]
+    serving = "bench.aio.serving" if stack.startswith("aio_") else "bench.serving"
+    stack = stack.removeprefix("aio_")
     if stack.startswith("router"):
         count = int(stack.removeprefix("router"))
-        workers = [("bench.serving:worker", where.worker, f"worker-{n}") for n in range(count)]
+        workers = [(f"{serving}:worker", where.worker, f"worker-{n}") for n in range(count)]
         return [("bench.serving:router", where.server, ""), *workers]
-    return [("bench.serving:service", where.server, "")]
+    return [(f"{serving}:service", where.server, "")]
 
 
 def _address(stack: str, folder: Path) -> dict[str, Any]:

@@ -1,0 +1,43 @@
+"""The asyncio roles that serve: each is a process of its own that stays until the parent ends it.
+
+Lives here: one function per role, named by `bench.stage`. The Router is the one of
+`bench.serving`. Imports `loops`, `talk`, and `callbacks` only inside a role that offers them.
+"""
+
+import asyncio
+from typing import Any
+
+from bench import talk
+from bench.aio import loops
+from daffi.aio import AsyncClient, AsyncService
+
+
+def service(order: dict[str, Any]) -> None:
+    """A Service with the bench's coroutine functions."""
+    import bench.aio.callbacks  # noqa: F401 - registers what it serves
+
+    loops.run(order, _service)
+
+
+async def _service(order: dict[str, Any]) -> None:
+    node = AsyncService("service", **order["address"])
+    await node.start()
+    await _stay()
+
+
+def worker(order: dict[str, Any]) -> None:
+    """A Client of the Router, with the bench's coroutine functions."""
+    import bench.aio.callbacks  # noqa: F401 - registers what it serves
+
+    loops.run(order, _worker)
+
+
+async def _worker(order: dict[str, Any]) -> None:
+    node = AsyncClient(order["name"], **order["address"])
+    await node.connect()
+    await _stay()
+
+
+async def _stay() -> None:
+    talk.say(ready=True)
+    await asyncio.Event().wait()
