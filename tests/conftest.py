@@ -1,5 +1,6 @@
-"""How tests are run: a coroutine test runs in the world that its `world` fixture names.
+"""How tests are run: a coroutine test with a `world` runs in the world that the fixture names.
 
+Any other coroutine test is asyncio's own, and left to pytest-asyncio.
 `world` x `transport` x `topology` are fixtures with parameters; `site` is their product.
 A mark narrows them (`sites.over_router`) or gives options to the nodes of the site:
 `@pytest.mark.site(worker={"workers": 4})`.
@@ -8,11 +9,12 @@ A mark narrows them (`sites.over_router`) or gives options to the nodes of the s
 from __future__ import annotations
 
 import contextlib
+import functools
 import inspect
 import shutil
 import signal
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,25 +34,31 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "site(server, worker, caller): options of its nodes")
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
-    """Run a coroutine test in its world, inside its site."""
-    test = pyfuncitem.obj
-    if not inspect.iscoroutinefunction(test):
-        return None
-    given: dict[str, Any] = pyfuncitem.funcargs
-    wanted = {name: given[name] for name in inspect.signature(test).parameters}
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_pycollect_makeitem(obj: object) -> Generator[None, Any, Any]:
+    """Give coroutine tests that take a `world` a plain face, before pytest-asyncio looks."""
+    found = yield
+    if inspect.iscoroutinefunction(obj) and "world" in inspect.signature(obj).parameters:
+        for item in found or ():
+            item.obj = in_its_world(obj)
+    return found
 
-    async def body() -> None:
-        async with contextlib.AsyncExitStack() as stack:
-            for value in wanted.values():
-                if isinstance(value, Site):
-                    await stack.enter_async_context(value)
-            await test(**wanted)
 
-    world: World = given["world"]
-    world.run(body)
-    return True
+def in_its_world(test: Callable[..., Any]) -> Callable[..., None]:
+    """The coroutine test as a plain one, which runs in its world, inside its site."""
+
+    @functools.wraps(test)
+    def plain(world: World, **given: Any) -> None:
+        async def body() -> None:
+            async with contextlib.AsyncExitStack() as stack:
+                for value in given.values():
+                    if isinstance(value, Site):
+                        await stack.enter_async_context(value)
+                await test(world=world, **given)
+
+        world.run(body)
+
+    return plain
 
 
 @pytest.fixture(params=list(WORLDS))
