@@ -17,7 +17,7 @@ import signal
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextvars import copy_context
 from functools import partial
 from time import perf_counter
@@ -45,7 +45,7 @@ _AT_A_STRETCH = 0.001  # seconds that one turn gives to what has come
 class _Turns:
     """What comes for one loop, run in the loop's own turns."""
 
-    __slots__ = ("_again", "_loop", "_ready", "completions")
+    __slots__ = ("_again", "_end", "_loop", "_ready", "completions")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
@@ -57,6 +57,10 @@ class _Turns:
         except NotImplementedError:
             wake = partial(loop.call_soon_threadsafe, self._turn)
             self.completions = Completions(loop, loop.call_soon, wake=wake)
+        # A loop closes the asynchronous generators that were begun on it before it is closed.
+        self._end = _until_closed(self.completions)
+        with contextlib.suppress(StopIteration):
+            self._end.asend(None).send(None)
 
     def _turn(self) -> None:
         ready = self._ready
@@ -86,6 +90,13 @@ class _Turns:
     def close(self) -> None:
         """The loop is closed."""
         self.completions.close()
+
+
+async def _until_closed(completions: Completions) -> AsyncGenerator[None, None]:
+    try:
+        yield
+    finally:
+        completions.close()
 
 
 class _Here(threading.local):

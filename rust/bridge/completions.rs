@@ -128,7 +128,7 @@ impl Completions {
     fn drain<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyList>> {
         let (py, this) = (slf.py(), slf.get());
         this.queue.bell.clear();
-        node::hold();
+        node::hold(this.holder());
         let ready = PyList::empty(py);
         let events: Vec<Event> = {
             let mut state = this.queue.state.lock();
@@ -203,12 +203,21 @@ impl Completions {
     /// Called before something is sent: where more is likely to follow in this turn, it is held
     /// back until the turn ends.
     pub(super) fn about_to_send(&self, py: Python<'_>, alone: bool) -> PyResult<()> {
-        if !alone && !node::is_holding() {
-            let let_go = release(py)?;
-            self.soon.bind(py).call1((let_go,))?;
-            node::hold();
+        if node::holder_here() == Some(self.holder()) {
+            return Ok(());
+        }
+        if alone {
+            node::let_go();
+        } else {
+            self.soon.bind(py).call1((release(py)?,))?;
+            node::hold(self.holder());
         }
         Ok(())
+    }
+
+    /// What holds back what this loop's thread sends.
+    fn holder(&self) -> usize {
+        Arc::as_ptr(&self.queue) as usize
     }
 
     /// Whether only one call of ours is under way: the one that asks.

@@ -115,7 +115,7 @@ pub(super) fn park(
     seat: Option<&Seat>,
 ) -> PyResult<Woken> {
     let hears = hears_signals(py);
-    if crate::node::is_holding() {
+    if crate::node::holder_here().is_some() {
         py.detach(crate::node::let_go);
     }
     loop {

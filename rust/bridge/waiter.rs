@@ -44,7 +44,7 @@ impl<'a, 'py> Waiter<'a, 'py> {
         send: impl FnOnce(Arc<dyn Wake>) -> T + Send,
     ) -> T {
         let wake = self.wake();
-        match crate::node::is_holding() {
+        match crate::node::holder_here().is_some() {
             // Nothing is written now.
             true => send(wake),
             false => py.detach(|| send(wake)),

@@ -44,7 +44,7 @@ pub use events::Events;
 pub use fork::{forked, forks};
 pub use server::{Server, ServerOptions};
 pub use session::Pace;
-pub use session::{Session, hold, is_holding, let_go};
+pub use session::{Session, hold, holder_here, let_go};
 pub use stats::{Counts, Stats};
 pub use worker::{Executor, Incoming, Style};
 

@@ -42,7 +42,7 @@ use tokio::sync::Notify;
 
 use ending::Ending;
 pub(super) use ending::part_early;
-pub use holding::{hold, is_holding, let_go};
+pub use holding::{hold, holder_here, let_go};
 
 use super::inbox::Inbox;
 use super::outbox::Outbox;

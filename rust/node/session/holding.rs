@@ -9,29 +9,28 @@ use std::sync::Arc;
 use super::{Pace, Session};
 
 thread_local! {
-    /// The connections with something to write, while this thread holds.
-    static HELD: RefCell<Option<Vec<Arc<Session>>>> = const { RefCell::new(None) };
+    /// Who holds on this thread, and the connections with something to write.
+    static HELD: RefCell<Option<(usize, Vec<Arc<Session>>)>> = const { RefCell::new(None) };
 }
 
-/// From now on nothing that this thread sends is written; false when it held already. Whoever gets
-/// true lets go soon, and before the thread waits for anything.
-pub fn hold() -> bool {
-    HELD.with_borrow_mut(|held| {
-        let fresh = held.is_none();
-        held.get_or_insert_default();
-        fresh
-    })
+/// From now on nothing that this thread sends is written, until `holder` lets go: soon, and before
+/// the thread waits for anything. What another one held, which ended without letting go, is written.
+pub fn hold(holder: usize) {
+    if holder_here() != Some(holder) {
+        let_go();
+        HELD.set(Some((holder, Vec::new())));
+    }
 }
 
-/// Whether this thread holds.
-pub fn is_holding() -> bool {
-    HELD.with_borrow(Option::is_some)
+/// Who holds on this thread.
+pub fn holder_here() -> Option<usize> {
+    HELD.with_borrow(|held| held.as_ref().map(|(holder, _)| *holder))
 }
 
 /// Writes what was held back. Nothing happens where nothing was.
 pub fn let_go() {
-    let held = HELD.with_borrow_mut(Option::take);
-    for session in held.into_iter().flatten() {
+    let held = HELD.take();
+    for session in held.into_iter().flat_map(|(_, sessions)| sessions) {
         session.flush(Pace::Now);
     }
 }
@@ -39,7 +38,7 @@ pub fn let_go() {
 /// Keeps a connection for later; false when this thread does not hold.
 pub(super) fn keep(session: &Session) -> bool {
     HELD.with_borrow_mut(|held| {
-        let Some(held) = held else { return false };
+        let Some((_, held)) = held else { return false };
         let known = held.iter().rev().any(|other| std::ptr::eq(Arc::as_ptr(other), session));
         if !known {
             held.extend(session.me.upgrade());
