@@ -80,6 +80,7 @@ pub struct Client {
     executor: Arc<dyn Executor>,
     landings: Arc<dyn Landings>,
     inner: Mutex<Inner>,
+    connecting: tokio::sync::Mutex<()>,
     lost: Notify,
     over: Notify,
     /// Who comes and goes.
@@ -127,6 +128,7 @@ impl Client {
                 phase: Phase::New,
                 functions: Vec::new(),
             }),
+            connecting: tokio::sync::Mutex::default(),
             lost: Notify::new(),
             over: Notify::new(),
             events: Events::default(),
@@ -138,6 +140,11 @@ impl Client {
     /// Connects. With `wait`, a server that is not up yet is tried again for so long. The
     /// connection then comes back by itself, if it is to.
     pub async fn connect(&self, wait: Option<Duration>) -> Result<(), NodeError> {
+        // Whoever asks meanwhile gets the same connection.
+        let _one = self.connecting.lock().await;
+        if matches!(self.inner.lock().phase, Phase::Up | Phase::Down) {
+            return Ok(());
+        }
         let until = Instant::now() + wait.unwrap_or_default();
         let mut backoff = Backoff::default();
         loop {

@@ -70,6 +70,7 @@ pub struct Server {
     /// The goodbyes are said too.
     is_gone: AtomicBool,
     gone: Notify,
+    starting: tokio::sync::Mutex<()>,
     started: AtomicBool,
     me: Weak<Server>,
 }
@@ -109,6 +110,7 @@ impl Server {
             is_over: AtomicBool::new(false),
             is_gone: AtomicBool::new(false),
             gone: Notify::new(),
+            starting: tokio::sync::Mutex::default(),
             started: AtomicBool::new(false),
             me: me.clone(),
             options,
@@ -117,6 +119,10 @@ impl Server {
 
     /// Binds the address and begins to accept connections.
     pub async fn start(&self) -> Result<(), NodeError> {
+        let _one = self.starting.lock().await;
+        if self.started.load(Ordering::Acquire) {
+            return Ok(());
+        }
         let address = &self.options.address;
         let bound = Listener::bind(address).await.map_err(|source| NodeError::Address {
             action: "listen on",
