@@ -20,9 +20,8 @@ async def gathered_nap(seconds: float) -> float:
 
 @pytest_asyncio.fixture
 async def conn() -> AsyncIterator[AsyncClientConnection]:
-    async with AsyncService("service") as service:
-        async with AsyncClient(port=service.port) as conn:
-            yield conn
+    async with AsyncService("service") as service, AsyncClient(port=service.port) as conn:
+        yield conn
 
 
 async def test_a_call_cancelled_among_others_is_one_of_the_outcomes(
