@@ -78,6 +78,9 @@ class Call:
     """
 
     _asyncio_future_blocking: bool | None
+    @property
+    def _cancel_message(self) -> Any: ...
+    def _make_cancelled_error(self) -> BaseException: ...
     @staticmethod
     def by_hand(completions: Completions, cancel: Callable[[], object] | None = None) -> Call:
         """One that `set_result` or `set_exception` ends; cancelled, it calls `cancel`."""

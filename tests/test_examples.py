@@ -283,7 +283,16 @@ def test_demo_shows_all_and_leaves_nothing() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stderr == ""
     assert "\x1b" not in done.stdout
-    for word in ("1/7", "7/7", "ten each", "ValueError", "killed", "calls/s", "256 MiB"):
+    for word in (
+        "1/8",
+        "8/8",
+        "ten each",
+        "ValueError",
+        "killed",
+        "calls/s",
+        "999 answers",
+        "256 MiB",
+    ):
         assert word in done.stdout
     assert left_behind(done.stdout) == []
 
@@ -292,7 +301,7 @@ def test_demo_shows_all_and_leaves_nothing() -> None:
 def test_demo_cleans_up_when_it_is_interrupted(end: signal.Signals, programs: Programs) -> None:
     demo = programs.start(str(DEMO))
     out: list[str] = []
-    while "3/7" not in (out[-1] if out else ""):
+    while "3/8" not in (out[-1] if out else ""):
         out.append(demo.line(30))
     demo.send_signal(end)
     assert demo.wait(20) == 128 + end

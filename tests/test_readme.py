@@ -1,8 +1,9 @@
-"""The README keeps its word: its programs run and print what it shows, its links lead somewhere.
+"""README and documentation keep their word: programs run and print what is shown, links lead on.
 
 A Python block that begins with a comment like `# client.py` is that file. A console block
 says which are started, in order, and what each prints. Those that `join()` are servers and
-workers, ended by a signal; the others end by themselves.
+workers, ended by a signal; the others end by themselves. A page of `docs/` without such programs
+is run by `processes/page.py`.
 """
 
 from __future__ import annotations
@@ -19,11 +20,17 @@ README = (ROOT / "README.md").read_text("utf-8")
 PORT = "7700"
 
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-SECTIONS = {
-    heading: text
-    for heading, _, text in (part.partition("\n") for part in README.split("\n## ")[1:])
-    if "\n$ python " in text
-}
+PAGES = {path.stem: path.read_text("utf-8") for path in sorted((ROOT / "docs").glob("*.md"))}
+
+
+def quick_starts(page: str) -> dict[str, str]:
+    """Its sections that have programs, by heading."""
+    parts = (part.partition("\n") for part in page.split("\n## "))
+    return {heading: text for heading, _, text in parts if "\n$ python " in text}
+
+
+SECTIONS = quick_starts(README)
+STARTS = [*SECTIONS.values(), *quick_starts(PAGES["index"]).values()]
 
 
 def sources(text: str) -> dict[str, str]:
@@ -61,10 +68,10 @@ def test_both_topologies_have_a_quick_start() -> None:
     assert ["service.py" in text or "router.py" in text for text in SECTIONS.values()] == [True] * 2
 
 
-@pytest.mark.parametrize("heading", SECTIONS)
-def test_quick_start(heading: str, programs: Programs, tmp_path: Path) -> None:
-    files = sources(SECTIONS[heading])
-    todo = commands(SECTIONS[heading])
+@pytest.mark.parametrize("number", range(len(STARTS)))
+def test_quick_start(number: int, programs: Programs, tmp_path: Path) -> None:
+    files = sources(STARTS[number])
+    todo = commands(STARTS[number])
     assert {name for (name, *_), _ in todo} == set(files)
     port = "0"
     serving = []
@@ -83,6 +90,16 @@ def test_quick_start(heading: str, programs: Programs, tmp_path: Path) -> None:
     for program in reversed(serving):
         program.send_signal(signal.SIGINT)
         finish(program)
+
+
+@pytest.mark.parametrize(
+    "page", [name for name, text in PAGES.items() if "\n```python" in text and name != "index"]
+)
+def test_pieces_of_a_page(page: str, programs: Programs) -> None:
+    text = PAGES[page]
+    program = programs.start("page.py", str(ROOT / "docs" / f"{page}.md"))
+    assert program.expect("ran", 30) == str(text.count("\n```python"))
+    finish(program)
 
 
 def test_links_lead_somewhere() -> None:

@@ -2,7 +2,7 @@
 
     python examples/demo/demo.py
 
-It starts a Router, workers and callers as processes of their own on a free port, shows seven
+It starts a Router, workers and callers as processes of their own on a free port, shows eight
 scenes, and ends them all; so it does on Ctrl-C and on SIGTERM. It exits with 0 if every scene
 went as it should, 1 if one did not, 128 and the number of the signal if it was stopped.
 """

@@ -111,13 +111,13 @@ class Company:
         self.port = router.line()
         return router
 
-    def worker(self, name: str) -> Child:
+    def worker(self, name: str, file: str = "worker.py") -> Child:
         """Start a worker; its first line says that it is connected."""
-        return self.start("worker.py", self.port, name)
+        return self.start(file, self.port, name)
 
-    def caller(self, act: str) -> Child:
+    def caller(self, act: str, file: str = "caller.py") -> Child:
         """Start a caller."""
-        return self.start("caller.py", self.port, act)
+        return self.start(file, self.port, act)
 
     def end(self) -> None:
         """Callers and workers first, the Router last; nobody is left after some seconds."""

@@ -1,4 +1,4 @@
-"""What the demo shows: seven scenes, each of which checks what it claims.
+"""What the demo shows: eight scenes, each of which checks what it claims.
 
 A scene starts callers, follows what they say, and raises `Failed` where the outcome is not
 what a reader of the documentation would expect.
@@ -21,9 +21,9 @@ class Stage:
         self.company = company
         self.workers: dict[str, Child] = {}
 
-    def worker(self, name: str) -> None:
+    def worker(self, name: str, file: str = "worker.py") -> None:
         """Bring one in."""
-        child = self.company.worker(name)
+        child = self.company.worker(name, file)
         child.line()
         self.workers[name] = child
         self.screen.say(f"{name}, pid {child.pid}")
@@ -125,6 +125,25 @@ def rate(stage: Stage) -> None:
     stage.screen.say(f"{line}, each with its own answer")
 
 
+def thousand(stage: Stage) -> None:
+    """asyncio: a thousand calls in flight on one connection, one of them cancelled"""
+    stage.worker("worker-5", "async_worker.py")
+    caller = stage.company.caller("thousand", "async_caller.py")
+    with stage.screen.bar("two seconds", 2.0) as bar:
+        for fact in caller.facts():
+            if "step" in fact:
+                bar.advance(fact["step"], fact["note"])
+    got = fact["result"]
+    claim(got["answers"] == 999, f"{got['answers']} answers, not 999")
+    claim(got["cancelled"] == [500], f"the worker saw {got['cancelled']} cancelled, not [500]")
+    say = stage.screen.say
+    say(f"1,000 calls of one second each, all at once: 999 answers in {got['napped']:.1f} s")
+    say("The one that was cancelled got a CancelledError at worker-5")
+    per_second = got["calls"] / got["seconds"]
+    line = f"{got['calls']:,} calls in {got['seconds']:.1f} s: {per_second:,.0f} calls/s"
+    say(f"{line}, with 1,000 in flight")
+
+
 def large(stage: Stage) -> None:
     """A large payload: 256 MiB through the Router to a worker, and back"""
     with stage.screen.bar("256 MiB, both ways", None):
@@ -143,5 +162,6 @@ SCENES: tuple[Callable[[Stage], None], ...] = (
     failure,
     replaced,
     rate,
+    thousand,
     large,
 )

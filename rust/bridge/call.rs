@@ -340,7 +340,7 @@ impl Call {
 }
 
 /// An exception of asyncio, which whoever gets here has imported.
-fn asyncio_error(py: Python<'_>, class: &str, message: Option<Py<PyAny>>) -> PyErr {
+pub(super) fn asyncio_error(py: Python<'_>, class: &str, message: Option<Py<PyAny>>) -> PyErr {
     let made = py.import("asyncio").and_then(|asyncio| asyncio.getattr(class));
     let made = made.and_then(|class| match message {
         Some(message) => class.call1((message,)),

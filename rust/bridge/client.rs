@@ -117,8 +117,10 @@ impl Client {
             self.raise(py, &failure, &function)
         })?;
         let trusted = self.node.trusts_server();
+        let read = convert.as_ref().filter(|_| cast).map(|convert| convert.clone_ref(py));
+        let ended = false;
         let outgoing =
-            Outgoing { pending, clock, function, cast, receivers, trusted, loans, ended: false };
+            Outgoing { pending, clock, function, cast, read, receivers, trusted, loans, ended };
         waiter.wait(py, Box::new(outgoing), chain, convert)
     }
 

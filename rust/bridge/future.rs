@@ -6,7 +6,7 @@ use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
-use super::call::{Call, Outcome, Ticket, What};
+use super::call::{Call, Outcome, Ticket, What, asyncio_error};
 use super::completions::Completions;
 
 /// What everybody gets: by `send`, `throw` and `close` a coroutine besides.
@@ -64,6 +64,21 @@ impl Call {
     #[pyo3(signature = (msg=None))]
     fn cancel(slf: Py<Self>, py: Python<'_>, msg: Option<Py<PyAny>>) -> PyResult<bool> {
         Self::give_up(&slf, py, msg)
+    }
+
+    /// What `asyncio.gather` asks of a future besides.
+    #[getter(_cancel_message)]
+    fn cancel_message(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        match &self.state.lock().outcome {
+            Some(Outcome::Cancelled(Some(message))) => Some(message.clone_ref(py)),
+            _ => None,
+        }
+    }
+
+    /// The same.
+    fn _make_cancelled_error(&self, py: Python<'_>) -> Py<PyAny> {
+        let error = asyncio_error(py, "CancelledError", self.cancel_message(py));
+        error.into_value(py).into_any()
     }
 
     fn get_loop(&self, py: Python<'_>) -> Option<Py<PyAny>> {

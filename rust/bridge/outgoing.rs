@@ -94,6 +94,8 @@ pub(super) struct Outgoing {
     pub(super) clock: Clock,
     pub(super) function: String,
     pub(super) cast: bool,
+    /// Reads what has come for a cast that is late, where that is not left to the caller.
+    pub(super) read: Option<Py<PyAny>>,
     /// Those who were named.
     pub(super) receivers: Vec<String>,
     pub(super) trusted: bool,
@@ -180,7 +182,12 @@ impl Outgoing {
         let mut late = parts.targets.unwrap_or_else(|| self.receivers.clone());
         late.retain(|name| !parts.came.iter().any(|(worker, _)| worker == name));
         facts.set_item("receivers", late)?;
-        facts.set_item("partial", self.came(py, parts.came)?)?;
+        let came = self.came(py, parts.came)?.into_any();
+        let partial = match &self.read {
+            Some(read) => read.bind(py).call1((came,))?,
+            None => came,
+        };
+        facts.set_item("partial", partial)?;
         Ok(self.clock.expired(py, &self.function, lost, Some(facts)))
     }
 

@@ -70,9 +70,9 @@ async def main() -> None:
             await call.run(check, 11, limit=10)
         except OutOfRange as error:
             print("caught: OutOfRange with limit", error.limit)
-        (error,) = await asyncio.gather(call.run(check, 11, limit=10), return_exceptions=True)
-        if isinstance(error, RemoteCallError):
-            print("told by:", error.worker)
+        (raised,) = await asyncio.gather(call.run(check, 11, limit=10), return_exceptions=True)
+        if isinstance(raised, RemoteCallError):
+            print("told by:", raised.worker)
 
 
 asyncio.run(main())

@@ -7,7 +7,7 @@ It needs a package: `pip install httpx`. In the last terminal:
 It prints:
 
     with sea: The Sea Around Us, The Sea Wolf
-    letters: 25, worked out by 2 workers
+    letters: 24, worked out by 2 workers
     fifty visitors at once: True
 """
 

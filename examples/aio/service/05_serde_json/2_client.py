@@ -27,7 +27,7 @@ PORT = int(sys.argv[1]) if len(sys.argv) > 1 else 7700
 async def main() -> None:
     async with AsyncClient("clerk", "127.0.0.1", PORT) as conn:
         # The format is named per call, by its member or by its name.
-        formats = [SerdeFormat.JSON, "msgpack", "json"]
+        formats: list[SerdeFormat | str] = [SerdeFormat.JSON, "msgpack", "json"]
         used = await asyncio.gather(*(conn.rpc(serde=each).which_format() for each in formats))
         print("formats:", ", ".join(used))
 

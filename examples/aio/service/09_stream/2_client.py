@@ -57,9 +57,10 @@ async def main() -> None:
         except ValueError as error:
             print("the stream ended:", error)
 
-        # Without acknowledgements, and in the background: nobody says whether it worked. With
-        # the pipe full it waits, so memory stays bounded.
-        conn.stream_nowait().log(["one", "two", "three", ""])
+        # Without acknowledgements: faster, and nobody says whether it worked. With the pipe full
+        # it waits, so memory stays bounded. Not awaited, it goes on in the background; awaited,
+        # it returns when all has been sent.
+        await conn.stream_nowait().log(["one", "two", "three", ""])
         print("log sent")
 
 
