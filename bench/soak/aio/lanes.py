@@ -7,6 +7,7 @@ Lives here: the mix, and the lane whose clients close. Imports `calls`, `gate`,
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 from bench.soak.aio import calls
@@ -59,7 +60,10 @@ async def mixed(lane: Lane, gate: Gate) -> None:
 
 
 async def closing(lane: Lane, gate: Gate, addresses: list[dict[str, Any]]) -> None:
-    """Clients that come, make several calls at once, and close while these run."""
+    """Clients that come, make several calls at once, and close while these run.
+
+    Half of them wait for what runs; the others give up on that, which cancels it.
+    """
 
     async def visit() -> None:
         started = time.monotonic()
@@ -67,7 +71,9 @@ async def closing(lane: Lane, gate: Gate, addresses: list[dict[str, Any]]) -> No
         conn = await client.connect()
         running = [asyncio.ensure_future(_linger(conn)) for _ in range(VISITORS)]
         await asyncio.sleep(lane.dice.uniform(0.0, 0.02))
-        await client.stop()
+        patience = lane.dice.choice((None, 0.01))
+        with suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(client.stop(), patience)
         for kind in await asyncio.gather(*running):
             lane.tally.add(kind)
         await asyncio.sleep(max(0.0, VISIT_EVERY - (time.monotonic() - started)))
