@@ -108,7 +108,7 @@ format: $(READY) ## put Rust and Python into shape
 bench: $(HERE) ## measure beside daffi 3.0.1 and plain sockets
 	@$(BIN)/python -m bench $(ARGS)
 
-soak: $(HERE) ## mixed calls for long; fails when memory or anything else grows
+soak: $(HERE) ## mixed calls for long, blocking then asyncio; fails when anything grows
 	@$(BIN)/python -m bench.soak $(ARGS)
 
 docs: build/venv-docs/.ready ## build the documentation into build/site

@@ -60,8 +60,9 @@ def _aio(name: str, title: str, scenario: str, flying: int = 1, **rest: Any) -> 
     return Row(name, title, unit, role, stack, options, part="asyncio", **rest)
 
 
-def _held(name: str, title: str, clock: str, limit: float | None) -> Row:
-    options = {"clock": clock}
+def _held(name: str, title: str, connections: int, own_time: bool) -> Row:
+    options = {"connections": connections, "own_time": own_time}
+    limit = 2 if own_time else None
     return _aio(
         name, title, "hold", 200, unit="ms", options=options, limit=limit, less=True, peer=False
     )
@@ -154,8 +155,9 @@ ROWS: tuple[Row, ...] = (
         limit=1,
         less=True,
     ),
-    _held("aio_held", "longest hold of the loop, 200 in flight", "perf_counter", 2),
-    _held("aio_held_cpu", "the same in CPU time of its thread", "thread_time", None),
+    _held("aio_held", "longest hold of the loop, 200 in flight", 1, True),
+    _held("aio_held_conns", "the same, 200 connections", 200, True),
+    _held("aio_held_clock", "the same by the clock, one connection", 1, False),
     _floor("floor_tcp", "64 bytes, TCP", "trips/s", "ping", "floor_tcp", 64),
     _floor("floor_unix", "64 bytes, Unix", "trips/s", "ping", "floor_unix", 64),
     _floor("floor_tcp_64k", "64 KiB, TCP", "GiB/s", "echo", "floor_tcp", 64 * KIB),

@@ -103,7 +103,7 @@ async def _burst(conn: Any, calls: int) -> None:
 
 def hold(order: Order) -> None:
     """Milliseconds that daffi held the caller's loop at a stretch, the longest."""
-    watch = held.Watch(getattr(time, order["clock"]))
+    watch = held.Watch(held.own_time() if order["own_time"] else time.perf_counter)
     loops.run(order, lambda _: _hold(order, watch), held.watched(loops.kind(order), watch))
 
 

@@ -1,9 +1,11 @@
 """`python -m bench.soak --seconds N`: mixed calls at full speed, and whether anything grows.
 
-Lives here: the command line, the processes, and the phases: load for a third of the time
-(warm-up), idle, load for the rest, idle. Exits with 0 if all is flat and every answer came to
-its own call, with 1 and the reasons if not. Imports `children`, `machine`, `report`, `stage`
-and `verdict`.
+Blocking nodes have the first half of the time, asyncio nodes the second.
+
+Lives here: the command line, the processes, and the phases of each mix: load for a third of
+its time (warm-up), idle, load for the rest, idle. Exits with 0 if all is flat and every answer
+came to its own call, with 1 and the reasons if not. Imports `children`, `machine`, `report`,
+`stage` and `verdict`.
 """
 
 import argparse
@@ -29,7 +31,21 @@ from bench.stage import free_port
 WORKERS = ["worker-0", "worker-1"]
 CALLERS = ["caller-0", "caller-1"]
 IDLE_LIMIT = 20.0
-POOL = 32  # callbacks at once on each side: more than all lanes together, so none starves
+
+
+@dataclass(frozen=True)
+class Mix:
+    """Who calls and serves, in which way of waiting."""
+
+    name: str
+    roles: str  # the package of the children's roles
+    pool: int  # callbacks at once on each side: more than all lanes together, so none starves
+
+
+MIXES = {
+    mix.name: mix
+    for mix in (Mix("blocking", "bench.soak", 32), Mix("asyncio", "bench.soak.aio", 100))
+}
 
 
 @dataclass
@@ -82,38 +98,38 @@ class Soak:
                 return seen
 
 
-def start(house: Household, python: str, threads: int, seed: int) -> Soak:
+def start(house: Household, mix: Mix, lanes: int, seed: int) -> Soak:
     """Start every process."""
     routed = {"host": "127.0.0.1", "port": free_port()}
     direct = {"host": "127.0.0.1", "port": free_port()}
     children: dict[str, Child] = {}
 
     def add(name: str, role: str, **order: Any) -> None:
-        children[name] = house.start(python, f"bench.soak.{role}", {"name": name, **order})
+        children[name] = house.start(sys.executable, role, {"name": name, **order})
         children[name].hear(60)
 
-    add("router", "serving:router", address=routed)
-    add("service", "serving:service", address=direct, workers=POOL)
+    add("router", "bench.soak.serving:router", address=routed)
+    add("service", f"{mix.roles}.serving:service", address=direct, workers=mix.pool)
     for name in WORKERS:
-        add(name, "serving:worker", address=routed, workers=POOL)
+        add(name, f"{mix.roles}.serving:worker", address=routed, workers=mix.pool)
     for name in CALLERS:
-        order = {"threads": threads, "seed": seed, "workers": WORKERS, "pool": POOL}
-        add(name, "calling:caller", direct=direct, routed=routed, **order)
+        order = {"lanes": lanes, "seed": seed, "workers": WORKERS, "pool": mix.pool}
+        add(name, f"{mix.roles}.calling:caller", direct=direct, routed=routed, **order)
     return Soak(children)
 
 
-def run(soak: Soak, seconds: float, console: Console) -> list[str]:
+def run(soak: Soak, mix: Mix, seconds: float, console: Console) -> list[str]:
     """The phases; what is wrong in the end, nothing if all is well."""
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task("soak", total=seconds)
+        task = progress.add_task(f"soak, {mix.name}", total=seconds)
         soak.load(seconds / 3, progress, task)
         before = soak.rest(None)
         mark = {name: len(samples) for name, samples in soak.samples.items()}
         soak.load(seconds - seconds / 3, progress, task)
         loaded = {name: samples[mark[name] :] for name, samples in soak.samples.items()}
         after = soak.rest(before)
-    table = Table(title="soak")
+    table = Table(title=f"soak, {mix.name}")
     for name in ("process", "memory, MiB", "fitted growth, MiB", "descriptors", "threads"):
         table.add_column(name, justify="left" if name == "process" else "right")
     reasons: list[str] = []
@@ -153,31 +169,42 @@ def main(given: Sequence[str] | None = None) -> int:
     """Run the program; the exit code."""
     parser = argparse.ArgumentParser(prog="python -m bench.soak", description=__doc__)
     parser.add_argument("--seconds", type=float, default=600, help="time under load (600)")
-    parser.add_argument("--threads", type=int, default=8, help="lanes of each caller (8)")
+    parser.add_argument("--mix", choices=MIXES, help="this one alone, for the whole time")
+    parser.add_argument("--threads", type=int, default=8, help="lanes of a blocking caller (8)")
+    parser.add_argument("--tasks", type=int, default=32, help="lanes of an asyncio caller (32)")
     parser.add_argument("--seed", type=int, default=0, help="of the dice (0)")
     options = parser.parse_args(given)
-    if options.seconds <= 0 or not 1 <= options.threads <= 12:
-        parser.error("--seconds is above zero, --threads between 1 and 12")
+    if options.seconds <= 0 or not 1 <= options.threads <= 12 or not 1 <= options.tasks <= 40:
+        parser.error("--seconds is above zero, --threads between 1 and 12, --tasks 1 and 40")
     if not Path("/proc/self/statm").exists():
         parser.error("the soak reads /proc, which only Linux has")
     console = Console(width=None if sys.stdout.isatty() else 100)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    facts, soak = machine.facts(), Soak({})
-    try:
-        with Household() as house:
-            soak = start(house, sys.executable, options.threads, options.seed)
-            reasons = run(soak, options.seconds, console)
-    except ChildFailed as error:
-        reasons = [str(error)]
-    except KeyboardInterrupt:
-        return 130
+    facts = machine.facts()
+    mixes = [MIXES[options.mix]] if options.mix else list(MIXES.values())
+    reasons: list[str] = []
+    samples: dict[str, dict[str, list[dict[str, Any]]]] = {}
+    for mix in mixes:
+        soak = Soak({})
+        lanes = options.threads if mix.name == "blocking" else options.tasks
+        try:
+            with Household() as house:
+                soak = start(house, mix, lanes, options.seed)
+                found = run(soak, mix, options.seconds / len(mixes), console)
+        except ChildFailed as error:
+            found = [str(error)]
+        except KeyboardInterrupt:
+            return 130
+        reasons += [f"{mix.name}, {reason}" for reason in found]
+        samples[mix.name] = soak.samples
     now = datetime.now(timezone.utc)
+    settings = ("seconds", "mix", "threads", "tasks", "seed")
     content = {
         "when": now.isoformat(timespec="seconds"),
         "machine": facts,
-        "settings": {key: getattr(options, key) for key in ("seconds", "threads", "seed")},
+        "settings": {key: getattr(options, key) for key in settings},
         "reasons": reasons,
-        "samples": soak.samples,
+        "samples": samples,
     }
     path = report.write(f"soak-{now:%Y%m%d-%H%M%S}.json", content)
     console.print(f"written to bench/results/{path.name}")

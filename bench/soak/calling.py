@@ -28,7 +28,7 @@ def come_back(token: str) -> str:
 
 def caller(order: dict[str, Any]) -> None:
     """Call until the parent ends us."""
-    name, threads, workers = order["name"], order["threads"], order["workers"]
+    name, threads, workers = order["name"], order["lanes"], order["workers"]
     direct_client = Client(f"{name}-direct", **order["direct"], expose=())
     routed_client = Client(f"{name}-routed", **order["routed"])
     direct, routed = direct_client.connect(), routed_client.connect()
