@@ -10,7 +10,7 @@ use super::memory::Loan;
 use super::wait::Waitable;
 use super::{errors, payload};
 use crate::node::Lost;
-use crate::node::{Message, Parts, Pending, STRANDED};
+use crate::node::{Message, Parts, Pending};
 use crate::wire::{Failure, FailureKind};
 
 /// When a call was made, and when waiting for it ends.
@@ -111,11 +111,7 @@ impl Waitable for Outgoing {
     }
 
     fn deadline(&self) -> Option<Instant> {
-        self.clock.deadline.or_else(|| {
-            // Not before: most calls end long before that, and need not ask.
-            let late = Instant::now() >= self.clock.began + STRANDED;
-            late.then(|| self.pending.stranded_until()).flatten()
-        })
+        self.clock.deadline.or_else(|| self.pending.stranded_until())
     }
 
     fn limit(&self) -> Option<Instant> {
