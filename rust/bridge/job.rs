@@ -263,7 +263,7 @@ impl Parking {
                 false => Look::Wait(None),
             }
         };
-        match park(py, look, seat.as_ref())? {
+        match park(py, look, seat.as_ref(), None)? {
             Woken::Call(call) => Ok(Py::new(py, Job::new(*call))?.into_any()),
             Woken::Ready | Woken::Late => {
                 self.told.store(true, Ordering::Release);

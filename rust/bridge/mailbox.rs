@@ -7,8 +7,9 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use crate::sync::{Condvar, Mutex};
+use crate::sync::{Condvar, Mutex, MutexGuard};
 use hashbrown::HashMap;
 use pyo3::prelude::*;
 
@@ -18,7 +19,7 @@ use super::memory::Memory;
 use super::queue::Queue;
 use super::reception::Reception;
 use super::wait::{SLICE, ThreadWake};
-use crate::node::{Executor, Incoming, Wake};
+use crate::node::{Executor, Incoming, Origin, SOLO, Wake};
 
 thread_local! {
     /// The mailbox that this thread takes jobs from.
@@ -42,7 +43,12 @@ pub(super) struct Post {
 #[derive(Default)]
 struct State {
     queue: Queue,
+    /// Threads that wait for work, the reader included.
     idle: usize,
+    /// A thread that reads the connection that its next call will come over.
+    reader: Option<Arc<ThreadWake>>,
+    /// Where the last calls came from, and how many in a row found nothing to do here.
+    last: (Origin, u32),
     threads: usize,
     closed: bool,
     /// Threads that wait inside a callback, by chain, the innermost last.
@@ -74,9 +80,15 @@ impl Executor for Post {
             return;
         }
         state.queue.push_back(incoming);
-        let idle = state.idle > 0;
+        // The reader takes the first; where it is the one that came with it, it is not asleep.
+        let reader = state.reader.clone();
+        let wanted = reader.is_none() || state.queue.len() > 1;
+        let idle = state.idle > usize::from(reader.is_some());
         drop(state);
-        if idle {
+        if let Some(reader) = reader {
+            reader.ring();
+        }
+        if wanted && idle {
             self.came.notify_one();
         }
     }
@@ -95,12 +107,10 @@ impl Post {
 
     /// No more calls are taken; those that wait are dropped, and so answered.
     pub(super) fn close(&self) {
-        let dropped = {
-            let mut state = self.state.lock();
-            state.closed = true;
-            std::mem::take(&mut state.queue)
-        };
-        self.came.notify_all();
+        let mut state = self.state.lock();
+        state.closed = true;
+        let dropped = std::mem::take(&mut state.queue);
+        self.wake_all(state);
         drop(dropped);
     }
 
@@ -109,23 +119,70 @@ impl Post {
         Arc::clone(&self.memory)
     }
 
+    fn wake_all(&self, state: MutexGuard<'_, State>) {
+        let reader = state.reader.clone();
+        drop(state);
+        if let Some(reader) = reader {
+            reader.ring();
+        }
+        self.came.notify_all();
+    }
+
     /// Whether the calling thread is one of this mailbox's, that is, runs a callback.
     pub(super) fn is_own_thread(&self) -> bool {
         OWN.with_borrow(|own| own.as_ref().is_some_and(|own| std::ptr::eq(Arc::as_ptr(own), self)))
     }
 
-    fn next(&self, most: std::time::Duration) -> Option<Option<Incoming>> {
+    fn next(&self, most: Duration) -> Option<Option<Incoming>> {
         let mut state = self.state.lock();
-        if state.queue.is_empty() && !state.closed {
+        let waits = |state: &mut State| state.queue.is_empty() && !state.closed;
+        if waits(&mut state) {
             state.idle += 1;
-            let waiting = |state: &mut State| state.queue.is_empty() && !state.closed;
-            self.came.wait_while_for(&mut state, waiting, most);
+            state = self.read(state, most);
+            self.came.wait_while_for(&mut state, waits, most);
             state.idle -= 1;
         }
         match state.queue.pop_front() {
-            Some(incoming) => Some(Some(incoming)),
+            Some(incoming) => {
+                let (origin, solo) = std::mem::take(&mut state.last);
+                let same = origin.is(incoming.origin()) && state.queue.is_empty();
+                let solo = if same { solo.saturating_add(1) } else { 0 };
+                state.last = (incoming.origin().clone(), solo);
+                Some(Some(incoming))
+            }
             None => state.closed.then_some(None),
         }
+    }
+
+    /// Reads the connection that the last calls came over, where they were alone and nobody else
+    /// reads for this mailbox.
+    fn read<'a>(
+        &'a self,
+        mut state: MutexGuard<'a, State>,
+        most: Duration,
+    ) -> MutexGuard<'a, State> {
+        let (origin, solo) = &state.last;
+        if state.reader.is_some() || *solo < SOLO {
+            return state;
+        }
+        let Some(reading) = origin.reading() else { return state };
+        let wake = ThreadWake::own();
+        let Some(bell) = wake.bell() else { return state };
+        state.reader = Some(Arc::clone(&wake));
+        drop(state);
+        let came = || {
+            let state = self.state.lock();
+            !state.queue.is_empty() || state.closed
+        };
+        let until = Instant::now() + most.min(SLICE);
+        reading.wait(bell, until, came);
+        let mut state = self.state.lock();
+        state.reader = None;
+        if state.queue.is_empty() {
+            // The runtime can do that while little comes.
+            state.last = Default::default();
+        }
+        state
     }
 }
 
@@ -154,6 +211,11 @@ impl Seat {
         chairs.push(Arc::clone(&chair));
         drop(state);
         Some(Self { post, chain, chair })
+    }
+
+    /// Whether a call of our chain has come.
+    pub(super) fn is_called(&self) -> bool {
+        !self.chair.jobs.lock().is_empty()
     }
 
     /// A call of our chain, if one has come.
@@ -185,8 +247,7 @@ impl Drop for Seat {
             return;
         }
         state.queue.put_back(left);
-        drop(state);
-        self.post.came.notify_all();
+        self.post.wake_all(state);
     }
 }
 
@@ -242,7 +303,14 @@ impl Mailbox {
                 *own = Some(Arc::clone(post));
             }
         });
-        let ready = post.state.lock().queue.pop_front();
+        let ready = {
+            let mut state = post.state.lock();
+            let ready = state.queue.pop_front();
+            if ready.is_some() {
+                state.last = Default::default();
+            }
+            ready
+        };
         let incoming = match ready {
             Some(incoming) => Some(incoming),
             None => loop {

@@ -10,7 +10,7 @@ use super::memory::Loan;
 use super::wait::Waitable;
 use super::{errors, payload};
 use crate::node::Lost;
-use crate::node::{Message, Parts, Pending};
+use crate::node::{Message, Parts, Pending, Reading};
 use crate::wire::{Failure, FailureKind};
 
 /// When a call was made, and when waiting for it ends.
@@ -116,6 +116,10 @@ impl Waitable for Outgoing {
 
     fn limit(&self) -> Option<Instant> {
         self.clock.deadline.or_else(|| self.pending.stranded_until())
+    }
+
+    fn reading(&self) -> Option<Reading> {
+        self.pending.reading()
     }
 
     fn finish(&mut self, py: Python<'_>) -> PyResult<Py<PyAny>> {

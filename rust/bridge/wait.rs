@@ -1,12 +1,13 @@
 //! The one way to wait.
 //!
-//! A waiting thread is parked without the GIL. It wakes for what it waits for, for a call of its
+//! A waiting thread is parked without the GIL, or reads the connection that its answer comes on
+//! (`node/session`, rule 2). It wakes for what it waits for, for a call of its
 //! own chain where it is one of a node's callback threads, and every 100 ms to hear signals where
 //! it is the main thread: no other hears any, and thousands that wake to ask would leave the GIL
 //! to nobody else.
 
-use std::cell::Cell;
-use std::sync::Arc;
+use std::cell::{Cell, RefCell};
+use std::sync::{Arc, OnceLock};
 use std::thread::Thread;
 use std::time::{Duration, Instant};
 
@@ -16,7 +17,7 @@ use pyo3::prelude::*;
 use super::job::Job;
 use super::mailbox::{Delivered, Seat};
 use super::process;
-use crate::node::Wake;
+use crate::node::{Bell, Reading, Wake};
 
 /// How long Python's signal handlers may be kept waiting.
 pub(super) const SLICE: Duration = Duration::from_millis(100);
@@ -44,22 +45,53 @@ fn hears_signals(py: Python<'_>) -> bool {
     hears
 }
 
-/// Wakes the thread that made it.
-pub(super) struct ThreadWake(Thread);
+/// Wakes the thread that made it, whether it is parked or reads.
+pub(super) struct ThreadWake {
+    thread: Thread,
+    /// Made when the thread first reads.
+    bell: OnceLock<Option<Bell>>,
+    forks: u32,
+}
 
 impl ThreadWake {
     /// For the calling thread.
     pub(super) fn current() -> Arc<dyn Wake> {
+        Self::own()
+    }
+
+    pub(super) fn own() -> Arc<Self> {
         thread_local! {
-            static OWN: Arc<ThreadWake> = Arc::new(ThreadWake(std::thread::current()));
+            static OWN: RefCell<Option<Arc<ThreadWake>>> = const { RefCell::new(None) };
         }
-        OWN.with(|own| Arc::clone(own) as Arc<dyn Wake>)
+        let forks = crate::node::forks();
+        OWN.with_borrow_mut(|own| match own {
+            Some(own) if own.forks == forks => Arc::clone(own),
+            // The bell of a thread that forked is shared with its parent.
+            _ => Arc::clone(own.insert(Arc::new(Self {
+                thread: std::thread::current(),
+                bell: OnceLock::new(),
+                forks,
+            }))),
+        })
+    }
+
+    /// Nothing where the system has no more descriptors to give.
+    pub(super) fn bell(&self) -> Option<&Bell> {
+        self.bell.get_or_init(|| Bell::new().ok()).as_ref()
+    }
+
+    /// Wakes the thread if it reads.
+    pub(super) fn ring(&self) {
+        if let Some(Some(bell)) = self.bell.get() {
+            bell.ring();
+        }
     }
 }
 
 impl Wake for ThreadWake {
     fn wake(&self) {
-        self.0.unpark();
+        self.ring();
+        self.thread.unpark();
     }
 }
 
@@ -74,6 +106,11 @@ pub(super) trait Waitable: Send {
     /// The same, asked when there is time to find out.
     fn limit(&self) -> Option<Instant> {
         self.deadline()
+    }
+
+    /// What the thread may read while it waits.
+    fn reading(&self) -> Option<Reading> {
+        None
     }
 
     /// What came of it.
@@ -107,17 +144,24 @@ pub(super) enum Woken {
     Call(Box<Delivered>),
 }
 
-/// Parks the thread until a look says so, or a call came to its seat. What a signal handler raises
-/// ends it.
+/// Parks the thread until a look says so, or a call came to its seat; or reads, where it may. What a
+/// signal handler raises ends it.
 pub(super) fn park(
     py: Python<'_>,
     mut look: impl FnMut() -> Look + Send,
     seat: Option<&Seat>,
+    reading: Option<&Reading>,
 ) -> PyResult<Woken> {
     let hears = hears_signals(py);
     if crate::node::holder_here().is_some() {
         py.detach(crate::node::let_go);
     }
+    let own = reading.map(|reading| (reading, ThreadWake::own()));
+    let read = |until: Instant| {
+        let Some((reading, wake)) = &own else { return false };
+        let called = || seat.is_some_and(Seat::is_called);
+        wake.bell().is_some_and(|bell| reading.wait(bell, until, called))
+    };
     loop {
         let woken = py.detach(|| {
             let slice = Instant::now() + SLICE;
@@ -135,7 +179,9 @@ pub(super) fn park(
                 }
                 let slice = if hears { slice } else { now + LOOK };
                 let until = deadline.map_or(slice, |deadline| deadline.min(slice));
-                std::thread::park_timeout(until - now);
+                if !read(until) {
+                    std::thread::park_timeout(until - now);
+                }
             }
         });
         match woken {
@@ -148,11 +194,12 @@ pub(super) fn park(
 /// Waits. What comes back is what came of it, or a [`Pending`] with a call to run first.
 pub(super) fn wait(py: Python<'_>, mut waiting: Waiting) -> PyResult<Py<PyAny>> {
     let Waiting { what, seat } = &mut waiting;
+    let reading = what.reading();
     let look = || match what.is_ready() {
         true => Look::Ready,
         false => Look::Wait(what.deadline()),
     };
-    match park(py, look, seat.as_ref())? {
+    match park(py, look, seat.as_ref(), reading.as_ref())? {
         Woken::Ready => what.finish(py),
         Woken::Late => what.expire(py),
         Woken::Call(call) => {
@@ -201,7 +248,7 @@ pub(super) fn run<T: Send + 'static>(
         true => Look::Ready,
         false => Look::Wait(None),
     };
-    park(py, look, None).inspect_err(|_| task.abort())?;
+    park(py, look, None, None).inspect_err(|_| task.abort())?;
     let value = outcome.lock().take();
     value.ok_or_else(|| {
         pyo3::exceptions::PyRuntimeError::new_err("the engine failed inside; its log says more")

@@ -7,9 +7,14 @@
 //! | `address` | where a server listens |
 //! | `listener` | bound addresses, socket files |
 //! | `socket` | plain TCP and Unix sockets as links |
+//! | `lendable` | sockets that a thread may wait for in place of the runtime, on Linux |
+//! | `bell` | gets such a thread out of its wait |
 //! | `receive` | reading into a buffer and into memory of its own at once |
 
 mod address;
+mod bell;
+#[cfg(target_os = "linux")]
+mod lendable;
 mod listener;
 mod receive;
 mod socket;
@@ -19,8 +24,10 @@ mod tests;
 use std::fmt::Debug;
 use std::io::{self, IoSlice};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 pub use address::Address;
+pub use bell::Bell;
 pub use listener::Listener;
 pub use receive::receive;
 pub use socket::{Socket, connect};
@@ -54,6 +61,13 @@ pub const MAX_SLICES: usize = 1024;
 ///    a link hold bytes back (an answer to a ping, to new keys), so whoever reads calls it.
 /// 5. (L) A direction that has failed stays failed. A failed write does not take away what can
 ///    still be read.
+/// 6. A thread may wait in place of the task that polls. `make_lendable`, called once by that task,
+///    says whether the link knows how; what was polled before is to be polled anew. (L) Between
+///    `lend` and `take_back`, `poll_readable` need not tell of what comes; after it, it tells again,
+///    of what is there already too. `try_read` finds what is there at any time, told or not, and
+///    `await_readable` wakes up for it, and for `close`. (O) It reads until `WouldBlock` before it
+///    sleeps and before it takes back, so that nothing is left inside a link around a link: that
+///    one passes the four on, or leaves them as they are.
 pub trait Link: Send + Sync + Debug {
     /// Reads into the slices; see rules 1 and 2.
     fn try_read(&self, slices: &mut [MaybeUninitSlice<'_>]) -> io::Result<usize>;
@@ -73,6 +87,25 @@ pub trait Link: Send + Sync + Debug {
 
     /// Cuts both directions; whoever waits wakes up. What is under way may be lost.
     fn close(&self);
+
+    /// Makes it possible to lend it, see rule 6; false where that can't be done.
+    fn make_lendable(&self) -> bool {
+        false
+    }
+
+    /// Lends reading to the calling thread; false where that can't be done.
+    fn lend(&self) -> bool {
+        false
+    }
+
+    /// While lent: sleeps until reading may succeed, the bell rings, or so much time is over. May
+    /// wake up for less.
+    fn await_readable(&self, _bell: &Bell, _most: Duration) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Ends what `lend` began.
+    fn take_back(&self) {}
 
     /// How far pickles from the other end may be believed.
     fn trust(&self) -> Trust;

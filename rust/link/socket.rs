@@ -1,7 +1,10 @@
 use std::io::{self, ErrorKind, IoSlice};
 use std::net::Shutdown;
 use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 use std::task::{Context, Poll};
+#[cfg(target_os = "linux")]
+use std::time::Duration;
 
 use socket2::{MaybeUninitSlice, SockRef};
 use tokio::io::Interest;
@@ -10,6 +13,8 @@ use tokio::net::TcpStream;
 use tokio::net::UnixStream;
 
 use super::{Address, Link, Trust};
+#[cfg(target_os = "linux")]
+use super::{Bell, lendable::Lendable};
 
 /// Unix sockets are quick only with buffers of this size, in bytes; TCP tunes its own.
 #[cfg(unix)]
@@ -26,7 +31,8 @@ const SEND_FLAGS: i32 = 0;
 /// A plain socket.
 #[derive(Debug)]
 pub struct Socket {
-    stream: Stream,
+    /// Changes once at most, when it is made ready to be lent.
+    stream: RwLock<Stream>,
     /// What reading failed with, as the system numbers it: it says so once, and then "the end".
     failed: AtomicI32,
 }
@@ -36,6 +42,8 @@ enum Stream {
     Tcp(TcpStream),
     #[cfg(unix)]
     Unix(UnixStream),
+    #[cfg(target_os = "linux")]
+    Lendable(Lendable),
 }
 
 impl Socket {
@@ -43,7 +51,7 @@ impl Socket {
     pub fn tcp(stream: TcpStream) -> io::Result<Self> {
         stream.set_nodelay(true)?;
         unpace(&stream);
-        Ok(Self { stream: Stream::Tcp(stream), failed: AtomicI32::new(0) })
+        Ok(Self::new(Stream::Tcp(stream)))
     }
 
     /// Takes over a Unix socket's connection.
@@ -52,14 +60,26 @@ impl Socket {
         let socket = SockRef::from(&stream);
         socket.set_send_buffer_size(UNIX_BUFFER)?;
         socket.set_recv_buffer_size(UNIX_BUFFER)?;
-        Ok(Self { stream: Stream::Unix(stream), failed: AtomicI32::new(0) })
+        Ok(Self::new(Stream::Unix(stream)))
     }
 
+    fn new(stream: Stream) -> Self {
+        Self { stream: RwLock::new(stream), failed: AtomicI32::new(0) }
+    }
+
+    fn stream(&self) -> RwLockReadGuard<'_, Stream> {
+        self.stream.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Stream {
     fn socket(&self) -> SockRef<'_> {
-        match &self.stream {
-            Stream::Tcp(stream) => SockRef::from(stream),
+        match self {
+            Self::Tcp(stream) => SockRef::from(stream),
             #[cfg(unix)]
-            Stream::Unix(stream) => SockRef::from(stream),
+            Self::Unix(stream) => SockRef::from(stream),
+            #[cfg(target_os = "linux")]
+            Self::Lendable(stream) => stream.socket(),
         }
     }
 
@@ -71,6 +91,10 @@ impl Socket {
         whole: usize,
         run: impl FnOnce() -> io::Result<usize>,
     ) -> io::Result<usize> {
+        #[cfg(target_os = "linux")]
+        if let Self::Lendable(stream) = self {
+            return if interest.is_readable() { stream.read(run) } else { stream.write(run) };
+        }
         let mut part = None;
         let run = || match run()? {
             count if EDGES && 0 < count && count < whole => {
@@ -79,12 +103,52 @@ impl Socket {
             }
             count => Ok(count),
         };
-        let result = match &self.stream {
-            Stream::Tcp(stream) => stream.try_io(interest, run),
+        let result = match self {
+            Self::Tcp(stream) => stream.try_io(interest, run),
             #[cfg(unix)]
-            Stream::Unix(stream) => stream.try_io(interest, run),
+            Self::Unix(stream) => stream.try_io(interest, run),
+            #[cfg(target_os = "linux")]
+            Self::Lendable(_) => run(),
         };
         part.map_or(result, Ok)
+    }
+
+    fn trust(&self) -> Trust {
+        let near = match self {
+            Self::Tcp(stream) => is_loopback(stream),
+            #[cfg(unix)]
+            Self::Unix(stream) => {
+                let uid = rustix::process::getuid().as_raw();
+                stream.peer_cred().is_ok_and(|peer| peer.uid() == uid)
+            }
+            #[cfg(target_os = "linux")]
+            Self::Lendable(stream) => return stream.trust,
+        };
+        if near { Trust::Near } else { Trust::Far }
+    }
+
+    fn peer(&self) -> String {
+        match self {
+            Self::Tcp(stream) => {
+                stream.peer_addr().map_or("nobody".into(), |addr| addr.to_string())
+            }
+            #[cfg(unix)]
+            Self::Unix(_) => "a process on this machine".into(),
+            #[cfg(target_os = "linux")]
+            Self::Lendable(stream) => stream.peer.clone(),
+        }
+    }
+
+    /// The same socket, so that its reading can be lent.
+    #[cfg(target_os = "linux")]
+    fn to_lendable(&self) -> io::Result<Self> {
+        use std::os::fd::AsFd;
+        let socket = match self {
+            Self::Tcp(stream) => stream.as_fd().try_clone_to_owned()?,
+            Self::Unix(stream) => stream.as_fd().try_clone_to_owned()?,
+            Self::Lendable(_) => return Err(ErrorKind::AlreadyExists.into()),
+        };
+        Ok(Self::Lendable(Lendable::new(socket, self.trust(), self.peer())?))
     }
 }
 
@@ -112,8 +176,9 @@ impl Link for Socket {
             return Err(io::Error::from_raw_os_error(failed));
         }
         let room: usize = slices.iter().map(|slice| slice.len()).sum();
-        let result =
-            self.try_io(Interest::READABLE, room, || Ok(self.socket().recv_vectored(slices)?.0));
+        let stream = self.stream();
+        let run = || Ok(stream.socket().recv_vectored(slices)?.0);
+        let result = stream.try_io(Interest::READABLE, room, run);
         if let Err(error) = &result
             && !matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted)
         {
@@ -127,29 +192,33 @@ impl Link for Socket {
             return Ok(0);
         }
         let len = slices.iter().map(|slice| slice.len()).sum();
-        self.try_io(Interest::WRITABLE, len, || {
-            self.socket().send_vectored_with_flags(slices, SEND_FLAGS)
-        })
+        let stream = self.stream();
+        let run = || stream.socket().send_vectored_with_flags(slices, SEND_FLAGS);
+        stream.try_io(Interest::WRITABLE, len, run)
     }
 
     fn poll_readable(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &self.stream {
+        match &*self.stream() {
             Stream::Tcp(stream) => stream.poll_read_ready(context),
             #[cfg(unix)]
             Stream::Unix(stream) => stream.poll_read_ready(context),
+            #[cfg(target_os = "linux")]
+            Stream::Lendable(stream) => stream.poll_readable(context),
         }
     }
 
     fn poll_writable(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &self.stream {
+        match &*self.stream() {
             Stream::Tcp(stream) => stream.poll_write_ready(context),
             #[cfg(unix)]
             Stream::Unix(stream) => stream.poll_write_ready(context),
+            #[cfg(target_os = "linux")]
+            Stream::Lendable(stream) => stream.poll_writable(context),
         }
     }
 
     fn try_finish(&self) -> io::Result<()> {
-        match self.socket().shutdown(Shutdown::Write) {
+        match self.stream().socket().shutdown(Shutdown::Write) {
             // The other end has cut it: our direction is at its end too.
             Err(error) if error.kind() == ErrorKind::NotConnected => Ok(()),
             result => result,
@@ -158,29 +227,47 @@ impl Link for Socket {
 
     fn close(&self) {
         // Fails only where the other end closed first.
-        let _ = self.socket().shutdown(Shutdown::Both);
+        let _ = self.stream().socket().shutdown(Shutdown::Both);
+    }
+
+    #[cfg(target_os = "linux")]
+    fn make_lendable(&self) -> bool {
+        let made = self.stream().to_lendable();
+        made.is_ok_and(|stream| {
+            *self.stream.write().unwrap_or_else(PoisonError::into_inner) = stream;
+            true
+        })
+    }
+
+    #[cfg(target_os = "linux")]
+    fn lend(&self) -> bool {
+        matches!(&*self.stream(), Stream::Lendable(stream) if stream.lend(true).is_ok())
+    }
+
+    #[cfg(target_os = "linux")]
+    fn await_readable(&self, bell: &Bell, most: Duration) -> io::Result<()> {
+        match &*self.stream() {
+            Stream::Lendable(stream) => stream.wait(bell, most),
+            _ => Err(ErrorKind::Unsupported.into()),
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    fn take_back(&self) {
+        let told =
+            matches!(&*self.stream(), Stream::Lendable(stream) if stream.lend(false).is_ok());
+        if !told {
+            // Nobody would read any more.
+            self.close();
+        }
     }
 
     fn trust(&self) -> Trust {
-        let near = match &self.stream {
-            Stream::Tcp(stream) => is_loopback(stream),
-            #[cfg(unix)]
-            Stream::Unix(stream) => {
-                let uid = rustix::process::getuid().as_raw();
-                stream.peer_cred().is_ok_and(|peer| peer.uid() == uid)
-            }
-        };
-        if near { Trust::Near } else { Trust::Far }
+        self.stream().trust()
     }
 
     fn peer(&self) -> String {
-        match &self.stream {
-            Stream::Tcp(stream) => {
-                stream.peer_addr().map_or("nobody".into(), |addr| addr.to_string())
-            }
-            #[cfg(unix)]
-            Stream::Unix(_) => "a process on this machine".into(),
-        }
+        self.stream().peer()
     }
 }
 

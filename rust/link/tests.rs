@@ -10,6 +10,8 @@ use std::task::{Context, Poll};
 
 use bytes::BytesMut;
 
+#[cfg(target_os = "linux")]
+use super::Bell;
 use super::{Address, Link, Listener, MaybeUninitSlice, Trust, connect, receive};
 
 /// A path that no other test uses.
@@ -30,9 +32,18 @@ async fn pair(address: Address) -> (Box<dyn Link>, Box<dyn Link>) {
 }
 
 async fn pairs() -> Vec<(Box<dyn Link>, Box<dyn Link>)> {
-    let mut pairs = vec![pair(Address::Tcp("127.0.0.1".into(), 0)).await];
-    if cfg!(unix) {
-        pairs.push(pair(Address::Unix(path())).await);
+    let mut pairs = Vec::new();
+    // Those that can be lent keep the same rules.
+    for lendable in [false, true] {
+        let before = pairs.len();
+        pairs.push(pair(Address::Tcp("127.0.0.1".into(), 0)).await);
+        if cfg!(unix) {
+            pairs.push(pair(Address::Unix(path())).await);
+        }
+        for (near, far) in pairs.iter().skip(before).filter(|_| lendable) {
+            let made = (near.make_lendable(), far.make_lendable());
+            assert_eq!(made.0, made.1);
+        }
     }
     pairs
 }
@@ -91,6 +102,65 @@ async fn closing_wakes_whoever_reads() {
         assert_eq!(read.unwrap(), b"");
         near.close();
         drop(far);
+    }
+}
+
+#[tokio::test]
+async fn room_to_write_is_told_of() {
+    for (near, far) in pairs().await {
+        for _ in 0..3 {
+            let mut sent = 0;
+            loop {
+                match near.try_write(&[IoSlice::new(&[7; 65536])]) {
+                    Ok(count) => sent += count,
+                    Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                    Err(error) => panic!("{error}"),
+                }
+            }
+            let reading = async {
+                while sent > 0 {
+                    sent -= read(&*far, sent.min(65536)).await.unwrap().len();
+                }
+            };
+            let waiting = poll_fn(|context| near.poll_writable(context));
+            let both = async { tokio::join!(waiting, reading).0 };
+            let patience = std::time::Duration::from_secs(20);
+            tokio::time::timeout(patience, both).await.unwrap().unwrap();
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn what_came_while_it_was_lent_is_told_of_afterwards() {
+    for (near, far) in pairs().await {
+        let patience = std::time::Duration::from_secs(5);
+        let bell = Bell::new().unwrap();
+        if !near.lend() {
+            assert!(near.make_lendable() && near.lend());
+        }
+        for _ in 0..20 {
+            // Heard of by the runtime, so that the epoll in between has seen it as well.
+            near.take_back();
+            write(&*far, b"before").await;
+            assert_eq!(read(&*near, 100).await.unwrap(), b"before");
+            let nothing = receive(&*near, &mut [], &mut BytesMut::new(), 1).unwrap_err();
+            assert_eq!(nothing.kind(), ErrorKind::WouldBlock);
+            assert!(near.lend());
+            write(&*far, b"first").await;
+            near.await_readable(&bell, patience).unwrap();
+            // Found without having been told of.
+            let mut buffer = BytesMut::new();
+            assert_eq!(receive(&*near, &mut [], &mut buffer, 2).unwrap(), (0, 2));
+            near.take_back();
+            let rest = tokio::time::timeout(patience, read(&*near, 100)).await;
+            assert_eq!(rest.unwrap().unwrap(), b"rst");
+            assert!(near.lend());
+        }
+        near.close();
+        near.await_readable(&bell, patience).unwrap();
+        near.take_back();
+        assert_eq!(read(&*near, 100).await.unwrap(), b"");
     }
 }
 

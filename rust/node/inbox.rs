@@ -41,6 +41,8 @@ pub(super) struct Inbox {
     /// How much the next read takes into the common buffer.
     read: usize,
     list: Vec<Message>,
+    /// What comes is not for us any more.
+    over: bool,
 }
 
 #[derive(Debug)]
@@ -91,11 +93,15 @@ impl Inbox {
             name,
             read: SMALL_READ,
             list: Vec::new(),
+            over: false,
         }
     }
 
     /// Reads once.
     pub(super) fn read(&mut self, link: &dyn Link) -> std::io::Result<Found> {
+        if self.over {
+            return Ok(Found::End);
+        }
         // What belongs to a large message is better read to its place than through the buffer.
         let most = if self.transfers.is_empty() { LARGE_READ } else { MIXED_READ };
         // A frame that has begun is fetched at once, as far as a piece is long.
@@ -141,6 +147,11 @@ impl Inbox {
         Ok(Found::Bytes(direct + buffered))
     }
 
+    /// From now on what comes is not for us, and reading finds the end.
+    pub(super) fn ignore(&mut self) {
+        self.over = true;
+    }
+
     /// Reads once, and forgets it: 0 is the end.
     pub(super) fn discard(&mut self, link: &dyn Link) -> std::io::Result<usize> {
         let buffer = self.decoder.buffer();
@@ -164,6 +175,7 @@ impl Inbox {
 
     /// The end: nothing more will arrive.
     pub(super) fn close(&mut self) {
+        self.over = true;
         self.transfers.clear();
         *self.decoder.buffer() = BytesMut::new();
     }

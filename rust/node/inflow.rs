@@ -3,8 +3,8 @@ use std::sync::Arc;
 
 use crate::sync::Mutex;
 
-use super::Message;
 use super::worker::{Run, Style, Worker};
+use super::{Message, Origin};
 use crate::wire::{Credit, Failure, FailureKind, Flags, Format, Frame, Kind, Ran, STREAM_WINDOW};
 
 /// A stream that came for us: its items run one at a time, in their order.
@@ -12,6 +12,7 @@ pub(super) struct Inflow {
     head: Frame,
     acknowledged: bool,
     run: Arc<Run>,
+    origin: Origin,
     state: Mutex<State>,
 }
 
@@ -29,9 +30,9 @@ struct State {
 }
 
 impl Inflow {
-    pub(super) fn new(head: Frame) -> Arc<Self> {
+    pub(super) fn new(head: Frame, origin: Origin) -> Arc<Self> {
         let acknowledged = !head.flags.has(Flags::ONEWAY);
-        Arc::new(Self { head, acknowledged, run: Arc::default(), state: Mutex::default() })
+        Arc::new(Self { head, acknowledged, run: Arc::default(), origin, state: Mutex::default() })
     }
 
     /// Lets the caller begin.
@@ -101,7 +102,7 @@ impl Inflow {
             drop(state);
             let style = if self.acknowledged { Style::Item } else { Style::OnewayItem };
             let (head, run, me) = (self.head.clone(), Arc::clone(&self.run), Arc::clone(self));
-            worker.submit(head, item, style, run, Some(me));
+            worker.submit(head, item, style, run, Some(me), &self.origin);
         } else if state.ended {
             drop(state);
             worker.forget_stream(self.head.id, false);

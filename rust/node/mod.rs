@@ -8,6 +8,7 @@
 //! | `session` | one connection: who may read, who may write, how it ends; its rules |
 //! | `outbox` | what a connection still has to write, in which order |
 //! | `inbox` | bytes that came, cut into messages; large ones put together in place |
+//! | `read` | [`Reading`]: threads that read what they wait for |
 //! | `refusing` | large messages that will not arrive, and who hears of it |
 //! | `body` | bodies too large for one frame: [`Source`] and [`Landing`] |
 //! | `greeting` | the first words on a connection, on either side |
@@ -29,6 +30,7 @@ mod greeting;
 mod inbox;
 mod inflow;
 mod outbox;
+mod read;
 mod refusing;
 mod server;
 mod session;
@@ -42,6 +44,7 @@ pub use call::{Outcome, Parts, Slot, Wake};
 pub use client::{Call, Client, ClientOptions, Pending, Posted, Target};
 pub use events::Events;
 pub use fork::{forked, forks};
+pub use read::{Origin, Reading, SOLO};
 pub use server::{Server, ServerOptions};
 pub use session::Pace;
 pub use session::{Session, hold, holder_here, let_go};
@@ -52,7 +55,7 @@ use std::time::Duration;
 
 use crate::hub;
 pub use crate::hub::{Balance, Lost};
-pub use crate::link::Address;
+pub use crate::link::{Address, Bell};
 use crate::wire::{Failure, FailureKind, Ran};
 
 /// A frame, with its body where that is too large for one.

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `session/writing` | rule 1: who writes, and until when |
 //! | `session/reading` | rule 2: who reads, and who gets what came |
+//! | `session/leading` | rule 2: threads that read while they wait |
 //! | `session/driving` | the connection's task: readiness, heartbeats, peers that stand still |
 //! | `session/ending` | rule 3: goodbyes, and the end |
 //! | `session/holding` | several messages of one thread, in one write |
@@ -17,10 +18,11 @@
 //!    outbox is `blocked`: the task of the connection goes on as the writer when the link is ready.
 //!    Whoever sets `blocked` kicks the task, which looks at it then and at no other time.
 //! 2. **Reading.** Whoever holds the inbox reads, and hands out what came before letting go, so
-//!    that messages are handed out in the order in which they came. Today that is the task of the
-//!    connection; a thread that waits for an answer may do the same through `pump` (the read
-//!    lease), as the task only ever looks at readiness. Reading may make a link hold bytes back, so
-//!    whoever reads lets it go on with them.
+//!    that messages are handed out in the order in which they came. That is the task of the
+//!    connection, or where the link can be lent a thread that waits for an answer and has taken the
+//!    lease; the link tells one of the two. Without a lease the task is always told, so heartbeats,
+//!    pushes and silence are heard of. Reading may make a link hold bytes back, so whoever reads
+//!    lets it go on with them.
 //! 3. **The end** comes once, whoever finds it first; the first reason counts. Everybody else only
 //!    notes it and kicks the task; the task says goodbye where that is due, and tells the role
 //!    last, never under a lock of this file.
@@ -31,13 +33,15 @@
 mod driving;
 mod ending;
 mod holding;
+mod leading;
 mod reading;
 mod writing;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Instant;
 
+use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
 use ending::Ending;
@@ -96,6 +100,11 @@ pub struct Session {
     landings: Arc<dyn Landings>,
     /// Wakes the task: there is something to write, `blocked` has changed, or it is over.
     kick: Notify,
+    /// A thread would read in place of the task, which then finds out whether the link can be lent.
+    asked: AtomicBool,
+    lending: OnceLock<Option<Handle>>,
+    /// A thread reads in place of the task.
+    leased: AtomicBool,
     why: Mutex<Option<Ending>>,
     driven: AtomicBool,
     over: AtomicBool,
@@ -146,6 +155,9 @@ impl Session {
             role: parts.role,
             landings: parts.landings,
             kick: Notify::new(),
+            asked: AtomicBool::new(false),
+            lending: OnceLock::new(),
+            leased: AtomicBool::new(false),
             why: Mutex::default(),
             driven: AtomicBool::new(false),
             over: AtomicBool::new(false),

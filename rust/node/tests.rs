@@ -9,6 +9,8 @@
 mod alone;
 mod arriving;
 mod endings;
+#[cfg(target_os = "linux")]
+mod leading;
 mod leaving;
 mod odd;
 mod rules;

@@ -7,7 +7,7 @@ use hashbrown::HashMap;
 use tokio::sync::Notify;
 
 use super::inflow::Inflow;
-use super::{Counts, Message, Pace, Wake};
+use super::{Counts, Message, Origin, Pace, Wake};
 use crate::wire::{Failure, FailureKind, Flags, Frame, Key, Kind, Ran};
 
 /// Whoever runs functions.
@@ -100,8 +100,8 @@ impl Worker {
         })
     }
 
-    /// Takes in what is for whoever runs functions.
-    pub(super) fn take_in(self: &Arc<Self>, message: Message) {
+    /// Takes in what came from there for whoever runs functions.
+    pub(super) fn take_in(self: &Arc<Self>, message: Message, origin: &Origin) {
         let id = message.frame.id;
         match message.frame.kind {
             Kind::Call => {
@@ -112,7 +112,7 @@ impl Worker {
                 }
                 let head = message.frame.clone();
                 let style = if oneway { Style::Oneway } else { Style::Call };
-                self.submit(head, message, style, run, None);
+                self.submit(head, message, style, run, None, origin);
             }
             Kind::Cancel => {
                 let run = self.runs.lock().remove(&id);
@@ -128,7 +128,7 @@ impl Worker {
                 }
             }
             Kind::Open => {
-                let inflow = Inflow::new(message.frame);
+                let inflow = Inflow::new(message.frame, origin.clone());
                 self.inflows.lock().insert(id, Arc::clone(&inflow));
                 self.uplink.begun(id, 0);
                 inflow.open(self);
@@ -150,6 +150,7 @@ impl Worker {
         style: Style,
         run: Arc<Run>,
         inflow: Option<Arc<Inflow>>,
+        origin: &Origin,
     ) {
         let size = payload.weight();
         let left = payload.frame.fields.number(Key::Deadline).map(Duration::from_micros);
@@ -165,6 +166,7 @@ impl Worker {
             deadline,
             run,
             inflow,
+            origin: origin.clone(),
             worker,
             begun: false,
             open: true,
@@ -241,6 +243,7 @@ pub struct Incoming {
     deadline: Option<Instant>,
     run: Arc<Run>,
     inflow: Option<Arc<Inflow>>,
+    origin: Origin,
     worker: Arc<Worker>,
     begun: bool,
     open: bool,
@@ -268,6 +271,11 @@ impl Incoming {
     /// Whether the server that the call entered by trusts the caller.
     pub fn is_trusted(&self) -> bool {
         self.head.fields.origin().is_some_and(|(_, trusted)| trusted)
+    }
+
+    /// Where it came from.
+    pub fn origin(&self) -> &Origin {
+        &self.origin
     }
 
     /// The chain that it belongs to; 0 for none.

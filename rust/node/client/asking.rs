@@ -36,9 +36,10 @@ impl Client {
             let wake = Arc::new(TaskWake(Notify::new()));
             let slot = Slot::new(Arc::clone(&wake) as Arc<dyn Wake>, false);
             let message = Frame::new(Kind::Ask, 0).with_body(question.encode()).into();
-            let id = self.begin(message, Arc::clone(&slot), true, false)?;
+            let (id, _) = self.begin(message, Arc::clone(&slot), true, false)?;
             let client = self.me.clone();
-            let asked = Asked(Pending { client, id, slot, kind: Kind::Ask, began: Instant::now() });
+            let began = Instant::now();
+            let asked = Asked(Pending { client, id, slot, kind: Kind::Ask, began, alone: None });
             while !asked.0.slot.is_ended() {
                 wake.0.notified().await;
             }

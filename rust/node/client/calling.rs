@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use super::{Client, Inner};
 use crate::hub::Lost;
-use crate::node::{Large, Message, Pace, STRANDED, Session, Slot, Source, Wake};
+use crate::node::{Large, Message, Pace, Reading, SOLO, STRANDED, Session, Slot, Source, Wake};
 use crate::wire::{
     Failure, FailureKind, FieldsBuilder, Flags, Format, Frame, Key, Kind, MAX_FIELDS, MAX_NAME, Ran,
 };
@@ -52,13 +52,9 @@ impl Client {
         let slot = Slot::new(wake, cast);
         let nested = call.chain != 0;
         let message = self.message(call, kind)?;
-        self.begin(message, Arc::clone(&slot), false, nested).map(|id| Pending {
-            client: self.me.clone(),
-            id,
-            slot,
-            kind,
-            began: Instant::now(),
-        })
+        let (id, alone) = self.begin(message, Arc::clone(&slot), false, nested)?;
+        let (client, began) = (self.me.clone(), Instant::now());
+        Ok(Pending { client, id, slot, kind, began, alone })
     }
 
     pub(super) fn begin(
@@ -67,7 +63,7 @@ impl Client {
         slot: Arc<Slot>,
         free: bool,
         nested: bool,
-    ) -> Result<u64, Failure> {
+    ) -> Result<(u64, Option<Arc<Session>>), Failure> {
         let mut inner = self.inner.lock();
         inner.check(nested)?;
         let id = inner.calls.next_id();
@@ -77,13 +73,15 @@ impl Client {
         if kind == Kind::Open {
             inner.streams.insert(id);
         }
-        let session = inner.session.clone();
-        if let (Some(session), Some(message)) = (session, now) {
-            session.put(message);
-            drop(inner);
-            session.flush(Pace::Now);
-        }
-        Ok(id)
+        inner.solo = if inner.calls.len() == 1 { inner.solo.saturating_add(1) } else { 0 };
+        let alone = inner.solo >= SOLO;
+        let (Some(session), Some(message)) = (inner.session.clone(), now) else {
+            return Ok((id, None));
+        };
+        session.put(message);
+        drop(inner);
+        session.flush(Pace::Now);
+        Ok((id, Some(session).filter(|_| alone)))
     }
 
     /// Makes a call that nobody waits for. Where it can't be sent at once it waits in the table of
@@ -119,7 +117,8 @@ impl Client {
         let slot = Slot::new(wake, false);
         inner.calls.start(id, Arc::clone(&slot), message, false);
         let client = self.me.clone();
-        Ok(Posted::Waits(Pending { client, id, slot, kind: Kind::Call, began: Instant::now() }))
+        let began = Instant::now();
+        Ok(Posted::Waits(Pending { client, id, slot, kind: Kind::Call, began, alone: None }))
     }
 
     /// Sends what waited for credit or for the connection. What comes back is to be told, once
@@ -220,6 +219,8 @@ pub struct Pending {
     pub slot: Arc<Slot>,
     pub(super) kind: Kind,
     pub(super) began: Instant,
+    /// The connection that it went out on, when it has been the only call for a while.
+    pub(super) alone: Option<Arc<Session>>,
 }
 
 impl Pending {
@@ -250,6 +251,11 @@ impl Pending {
         let inner = client.inner.lock();
         let since = inner.lost_at.max(self.began);
         inner.calls.is_stranded(self.id).then(|| since + STRANDED)
+    }
+
+    /// What there is to read while waiting for it, if that may pay.
+    pub fn reading(&self) -> Option<Reading> {
+        self.alone.clone().map(|session| Reading::until(session, Arc::clone(&self.slot)))
     }
 
     /// Sends one item of a stream, or its end. Nothing comes back when there is no connection any

@@ -7,7 +7,7 @@ use super::{Client, Phase, stopped};
 use crate::hub::Ledger;
 use crate::node::session::{Role, Session};
 use crate::node::worker::{Uplink, Worker};
-use crate::node::{Message, Pace};
+use crate::node::{Message, Origin, Pace};
 use crate::sync::Mutex;
 use crate::wire::{Credit, Failure, FailureKind, Flags, Format, Frame, Kind, Presence, Ran};
 
@@ -22,11 +22,12 @@ impl Role for ClientRole {
         let (Some(client), Some(worker)) = (self.client.upgrade(), self.worker.get()) else {
             return Err(stopped());
         };
+        let origin = Origin::new(session);
         for message in messages.drain(..) {
             let frame = &message.frame;
             match frame.kind {
                 Kind::Call | Kind::Cancel | Kind::Open | Kind::Item | Kind::End => {
-                    worker.take_in(message)
+                    worker.take_in(message, &origin)
                 }
                 Kind::Presence => {
                     let presence = Presence::decode(&frame.body);

@@ -64,6 +64,8 @@ struct Inner {
     worker: Option<Arc<Worker>>,
     /// Streams of ours that have not said their end.
     streams: HashSet<u64>,
+    /// How many calls in a row found no other.
+    solo: u32,
     server: String,
     phase: Phase,
     functions: Vec<Function>,
@@ -124,6 +126,7 @@ impl Client {
                 lost_at: Instant::now(),
                 worker: None,
                 streams: HashSet::new(),
+                solo: 0,
                 server: String::new(),
                 phase: Phase::New,
                 functions: Vec::new(),

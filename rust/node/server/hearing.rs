@@ -7,7 +7,7 @@ use super::{Peer, Server};
 use crate::hub::{Action, Hub, PeerKey};
 use crate::node::session::{Role, Session};
 use crate::node::worker::Uplink;
-use crate::node::{Large, Message, Pace};
+use crate::node::{Large, Message, Origin, Pace};
 use crate::sync::MutexGuard;
 use crate::wire::{Failure, FailureKind, Ran};
 
@@ -15,6 +15,17 @@ impl Server {
     /// Carries out what the hub said: under its lock what must stay in order, the rest after it.
     pub(super) fn carry_out(
         &self,
+        hub: MutexGuard<'_, Hub<Peer, Large>>,
+        out: Vec<Action<Peer, Large>>,
+        pace: Pace,
+    ) {
+        self.carry_out_from(&Origin::default(), hub, out, pace);
+    }
+
+    /// The same for what something from there led to.
+    fn carry_out_from(
+        &self,
+        origin: &Origin,
         hub: MutexGuard<'_, Hub<Peer, Large>>,
         out: Vec<Action<Peer, Large>>,
         pace: Pace,
@@ -39,7 +50,7 @@ impl Server {
         }
         drop(hub);
         if let Some((_, worker)) = self.local.get() {
-            own.into_iter().for_each(|message| worker.take_in(message));
+            own.into_iter().for_each(|message| worker.take_in(message, origin));
         }
         touched.iter().for_each(|session| session.flush(pace));
     }
@@ -51,7 +62,7 @@ pub(super) struct ServerRole {
 }
 
 impl Role for ServerRole {
-    fn burst(&self, _session: &Arc<Session>, messages: &mut Vec<Message>) -> Result<(), Failure> {
+    fn burst(&self, session: &Arc<Session>, messages: &mut Vec<Message>) -> Result<(), Failure> {
         let (Some(server), Some(key)) = (self.server.upgrade(), self.key.get()) else {
             return Ok(());
         };
@@ -59,7 +70,7 @@ impl Role for ServerRole {
         let now = Instant::now();
         let mut messages = messages.drain(..);
         let result = messages.try_for_each(|message| hub.message(*key, message, now, &mut out));
-        server.carry_out(hub, out, Pace::Now);
+        server.carry_out_from(&Origin::new(session), hub, out, Pace::Now);
         result.map_err(|error| Failure::new(FailureKind::Protocol, Ran::Maybe, error.to_string()))
     }
 

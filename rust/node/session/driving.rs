@@ -64,6 +64,7 @@ impl Session {
                     if let Some(over) = self.is_to_end().await {
                         return over;
                     }
+                    self.prepare_to_lend();
                     self.flush(Pace::Now);
                     blocked = self.outbox.lock().blocked;
                 }

@@ -29,6 +29,8 @@ pub(super) enum Ending {
     Cut(Failure),
     /// Nothing can be written any more.
     Broken(Failure),
+    /// The other side said goodbye.
+    Said(Failure),
     /// After a goodbye.
     Farewell(Failure),
 }
@@ -113,11 +115,26 @@ impl Session {
         self.kick.notify_one();
     }
 
+    /// The same for an end that a thread met which reads in place of the task.
+    pub(super) fn end_as(&self, over: Over) {
+        let mut why = self.why.lock();
+        match (&*why, over) {
+            // What the other side said is the better reason.
+            (None | Some(Ending::Broken(_)), Over::Said(said)) => *why = Some(Ending::Said(said)),
+            (None, Over::Gone(failure)) => *why = Some(Ending::Cut(failure)),
+            (None, Over::Farewell(failure)) => *why = Some(Ending::Farewell(failure)),
+            _ => {}
+        }
+        drop(why);
+        self.kick.notify_one();
+    }
+
     /// Whether somebody wants it to end, and how that is.
     pub(super) async fn is_to_end(self: &Arc<Self>) -> Option<Over> {
         let ending = self.why.lock().clone()?;
         Some(match ending {
             Ending::Cut(why) => Over::Gone(why),
+            Ending::Said(why) => Over::Said(why),
             Ending::Farewell(why) => Over::Farewell(why),
             Ending::Broken(why) => self.last_words().await.unwrap_or(Over::Gone(why)),
         })
@@ -127,7 +144,14 @@ impl Session {
     async fn last_words(self: &Arc<Self>) -> Option<Over> {
         let listening = async {
             loop {
-                poll_fn(|context| self.link.poll_readable(context)).await.ok()?;
+                tokio::select! {
+                    ready = poll_fn(|context| self.link.poll_readable(context)) => ready.ok()?,
+                    () = self.kick.notified() => {}
+                }
+                // A thread that reads in our place may have heard it.
+                if let Some(Ending::Said(said)) = &*self.why.lock() {
+                    return Some(Over::Said(said.clone()));
+                }
                 match self.pump() {
                     Ok(_) => tokio::task::yield_now().await,
                     Err(said @ Over::Said(_)) => return Some(said),
@@ -140,6 +164,13 @@ impl Session {
 
     /// The last thing that happens to a connection.
     pub(super) async fn wind_up(self: &Arc<Self>, over: Over) {
+        let over = match (over, &*self.why.lock()) {
+            // Whoever noted a reason may have closed the link, or read what came before its end.
+            (Over::Gone(_), Some(Ending::Cut(why) | Ending::Said(why) | Ending::Farewell(why))) => {
+                Over::Gone(why.clone())
+            }
+            (over, _) => over,
+        };
         let why = match over {
             Over::Gone(why) | Over::Said(why) => why,
             Over::Farewell(why) => {
@@ -159,6 +190,7 @@ impl Session {
     }
 
     async fn say_goodbye(&self, why: &Failure) -> Result<()> {
+        self.inbox.lock().ignore();
         let goodbye = Frame::new(Kind::Goodbye, 0).with_body(why.encode());
         self.outbox.lock().part(goodbye);
         loop {

@@ -16,9 +16,17 @@ const READS: usize = 32;
 impl Session {
     /// Reads what is there and hands it out. True when there may be more.
     pub(super) fn pump(self: &Arc<Self>) -> Result<bool, Over> {
+        // Whoever has it lets go soon; what is then still unread is told of, or told of still.
+        self.read_on(|| self.inbox.try_lock())
+    }
+
+    /// The same, with the inbox as it can be had.
+    pub(super) fn read_on<'a>(
+        self: &'a Arc<Self>,
+        mut take: impl FnMut() -> Option<MutexGuard<'a, Inbox>>,
+    ) -> Result<bool, Over> {
         for _ in 0..READS {
-            // Whoever has it reads until there is nothing.
-            let Some(mut inbox) = self.inbox.try_lock() else { return Ok(false) };
+            let Some(mut inbox) = take() else { return Ok(false) };
             let found = inbox
                 .read(&*self.link)
                 .map_err(|error| Over::Gone(gone(format!("reading from it failed: {error}"))))?;

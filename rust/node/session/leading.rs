@@ -1,0 +1,108 @@
+//! Rule 2: a thread that waits for an answer reads in place of the connection's task.
+//!
+//! Nobody sleeps through what it waits for:
+//!
+//! - **What comes over the connection.** The link tells the task, unless it is lent. It is lent
+//!   only while a [`Lease`] lives, whose owner sleeps until there is something to read, reads until
+//!   there is nothing before it sleeps again, and gives the link back by every exit, a panic
+//!   included. The link then tells the task of what is there already. The task may still read
+//!   beside the leader, for something it heard of before: the inbox is read by one at a time.
+//! - **What others do to the leader**: hand it its answer, its failure, a call of its chain. They
+//!   do that under a lock and then ring its bell. The leader listens to the bell first and then
+//!   looks, under the same lock, whether something was done: one of the two sees the other.
+//! - **The end.** A leader that meets it notes it for the task, leaves, and leads no more, as the
+//!   inbox has ended or there is a reason to end; the task ends every call. A task that meets the
+//!   end, or is told to, closes the link, which wakes the leader.
+//!
+//! - **Other ways to wait** for the link (goodbyes, last words) belong to the task. Once there is a
+//!   reason to end nobody takes the lease any more, and a leader of before finds the end, or gives
+//!   the link back at the latest when its time is over.
+//!
+//! Everybody else who waits parks; whoever hands out what came wakes them.
+
+use std::io::ErrorKind;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use tokio::runtime::{EnterGuard, Handle};
+
+use super::Session;
+use crate::link::Bell;
+
+/// The right to read in place of the task.
+struct Lease<'a> {
+    session: &'a Session,
+    /// What a role does with what came may need the runtime.
+    _runtime: EnterGuard<'a>,
+}
+
+impl<'a> Lease<'a> {
+    fn take(session: &'a Session) -> Option<Self> {
+        if session.is_foreign() || session.why.lock().is_some() {
+            return None;
+        }
+        let Some(runtime) = session.lending.get() else {
+            session.asked.store(true, Ordering::Release);
+            session.kick.notify_one();
+            return None;
+        };
+        let runtime = runtime.as_ref()?.enter();
+        if session.leased.swap(true, Ordering::AcqRel) {
+            return None;
+        }
+        if !session.link.lend() {
+            session.leased.store(false, Ordering::Release);
+            return None;
+        }
+        Some(Self { session, _runtime: runtime })
+    }
+}
+
+impl Drop for Lease<'_> {
+    fn drop(&mut self) {
+        // In this order: who leads next must not be taken the link away from.
+        self.session.link.take_back();
+        self.session.leased.store(false, Ordering::Release);
+    }
+}
+
+impl Session {
+    /// Makes the link lendable if somebody asked for that. Called by the task, between two waits.
+    pub(super) fn prepare_to_lend(&self) {
+        if self.asked.load(Ordering::Acquire) {
+            self.lending.get_or_init(|| self.link.make_lendable().then(Handle::current));
+        }
+    }
+
+    /// Reads, and hands out what comes to whomever it is for, until this is `done` or so late.
+    /// What makes it done must ring the bell. False where another thread reads, or none can: the
+    /// caller parks.
+    pub(in crate::node) fn lead(
+        self: &Arc<Self>,
+        bell: &Bell,
+        until: Instant,
+        mut done: impl FnMut() -> bool,
+    ) -> bool {
+        let Some(_lease) = Lease::take(self) else { return false };
+        loop {
+            bell.listen();
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() || done() {
+                bell.ignore();
+                return true;
+            }
+            let slept = self.link.await_readable(bell, left);
+            bell.ignore();
+            match slept {
+                Err(error) if error.kind() != ErrorKind::Interrupted => return false,
+                _ => {}
+            }
+            // Whoever else has the inbox lets go of it soon, and may leave something unread.
+            if let Err(over) = self.read_on(|| Some(self.inbox.lock())) {
+                self.end_as(over);
+                return true;
+            }
+        }
+    }
+}
