@@ -18,6 +18,7 @@
 //! | `worker` | calls that came for us: [`Executor`], [`Incoming`] |
 //! | `inflow` | streams that came for us |
 //! | `events` | who comes and goes, for whoever listens in this process |
+//! | `gate` | whether spinning before sleeping pays |
 //! | `fork` | what tells a forked child that connections are not its own |
 //! | `stats` | what is counted |
 
@@ -26,6 +27,7 @@ mod call;
 mod client;
 mod events;
 mod fork;
+mod gate;
 mod greeting;
 mod inbox;
 mod inflow;

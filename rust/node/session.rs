@@ -48,6 +48,7 @@ use ending::Ending;
 pub(super) use ending::part_early;
 pub use holding::{hold, holder_here, let_go};
 
+use super::gate::Gate;
 use super::inbox::Inbox;
 use super::outbox::Outbox;
 use super::{Landings, Large, MAX_QUEUED, Message, Wake, gone};
@@ -105,6 +106,7 @@ pub struct Session {
     lending: OnceLock<Option<Handle>>,
     /// A thread reads in place of the task.
     leased: AtomicBool,
+    gate: Mutex<Gate>,
     why: Mutex<Option<Ending>>,
     driven: AtomicBool,
     over: AtomicBool,
@@ -158,6 +160,7 @@ impl Session {
             asked: AtomicBool::new(false),
             lending: OnceLock::new(),
             leased: AtomicBool::new(false),
+            gate: Mutex::default(),
             why: Mutex::default(),
             driven: AtomicBool::new(false),
             over: AtomicBool::new(false),

@@ -9,6 +9,7 @@
 mod alone;
 mod arriving;
 mod endings;
+mod gate;
 #[cfg(target_os = "linux")]
 mod leading;
 mod leaving;

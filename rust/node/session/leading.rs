@@ -14,6 +14,8 @@
 //!   inbox has ended or there is a reason to end; the task ends every call. A task that meets the
 //!   end, or is told to, closes the link, which wakes the leader.
 //!
+//! - **Spinning** is looking again and again at both, the connection and what is waited for; the
+//!   bell counts from before the last look on.
 //! - **Other ways to wait** for the link (goodbyes, last words) belong to the task. Once there is a
 //!   reason to end nobody takes the lease any more, and a leader of before finds the end, or gives
 //!   the link back at the latest when its time is over.
@@ -23,12 +25,13 @@
 use std::io::ErrorKind;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::runtime::{EnterGuard, Handle};
 
 use super::Session;
 use crate::link::Bell;
+use crate::node::gate::{SPIN, Spun};
 
 /// The right to read in place of the task.
 struct Lease<'a> {
@@ -85,18 +88,35 @@ impl Session {
         mut done: impl FnMut() -> bool,
     ) -> bool {
         let Some(_lease) = Lease::take(self) else { return false };
+        let began = Instant::now();
+        let spins = self.gate.lock().is_open();
+        let spin_until = until.min(began + if spins { SPIN } else { Duration::ZERO });
+        let mut spun = spins.then_some(Spun::Hit);
         loop {
-            bell.listen();
-            let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() || done() {
+            let now = Instant::now();
+            // While it spins it looks by itself, and hears no bell.
+            let sleeps = now >= spin_until;
+            if sleeps {
+                bell.listen();
+                if spun == Some(Spun::Hit) {
+                    let lost = now > spin_until + SPIN;
+                    spun = Some(if lost { Spun::Lost } else { Spun::Missed });
+                }
+            }
+            if done() || now >= until {
                 bell.ignore();
+                self.gate.lock().note(began.elapsed(), spun);
                 return true;
             }
-            let slept = self.link.await_readable(bell, left);
-            bell.ignore();
-            match slept {
-                Err(error) if error.kind() != ErrorKind::Interrupted => return false,
-                _ => {}
+            if sleeps {
+                let slept = self.link.await_readable(bell, until - now);
+                bell.ignore();
+                match slept {
+                    Err(error) if error.kind() != ErrorKind::Interrupted => return false,
+                    _ => {}
+                }
+            } else {
+                std::thread::yield_now();
             }
             // Whoever else has the inbox lets go of it soon, and may leave something unread.
             if let Err(over) = self.read_on(|| Some(self.inbox.lock())) {

@@ -1,0 +1,100 @@
+//! Whether a thread that waits may spin for a moment before it sleeps.
+//!
+//! A spin saves the wake-up where what is waited for comes within it, and costs processor time where
+//! it does not. So whoever spins yields between two looks, which is what keeps several pairs that
+//! share two processors from losing; and the gate tries, counts, and stays shut for long where it
+//! did not pay.
+
+use std::sync::OnceLock;
+use std::time::Duration;
+
+/// The longest spin: an answer through a Router comes within it, if its worker spins too.
+pub(super) const SPIN: Duration = Duration::from_micros(100);
+/// Where answers take longer than this on average, in nanoseconds, spinning is not tried. What a
+/// call takes without it: it halves that.
+const SLOW: u64 = 200_000;
+/// How many tries are judged at once, and how many after they have paid.
+const WINDOW: (u32, u32) = (256, 32);
+/// For how many calls the gate is shut where they have not paid: 32 times the gap, which doubles.
+const GAP: (u32, u32) = (64, 1024);
+const SHUT: u32 = 32;
+/// A spin that lost the processor counts as so many: who yields to a busy process waits for long.
+const LOST: u32 = 16;
+
+/// What a spin came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Spun {
+    /// What was waited for came within it.
+    Hit,
+    /// It did not.
+    Missed,
+    /// Nor did it, and somebody else had the processor meanwhile.
+    Lost,
+}
+
+/// Judges for one connection, from what its answers took.
+#[derive(Debug)]
+pub(super) struct Gate {
+    /// Moving average of what answers take, in nanoseconds.
+    average: u64,
+    /// Calls that are not tried.
+    skip: u32,
+    tries: u32,
+    hits: u32,
+    window: u32,
+    gap: u32,
+    may_spin: bool,
+}
+
+impl Default for Gate {
+    fn default() -> Self {
+        Self::new(may_spin())
+    }
+}
+
+impl Gate {
+    /// A gate that is never opened where the process may not spin.
+    pub(super) fn new(may_spin: bool) -> Self {
+        Self { average: 0, skip: 0, tries: 0, hits: 0, window: WINDOW.0, gap: GAP.0, may_spin }
+    }
+
+    /// Whether to spin now.
+    pub(super) fn is_open(&mut self) -> bool {
+        if !self.may_spin {
+            return false;
+        }
+        if self.skip > 0 {
+            self.skip -= 1;
+            return false;
+        }
+        self.average <= SLOW
+    }
+
+    /// A wait has ended after so long; where there was a spin, what it came to.
+    pub(super) fn note(&mut self, took: Duration, spun: Option<Spun>) {
+        let took = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX).min(100 * SLOW);
+        self.average = (self.average * 7 + took) / 8;
+        let Some(spun) = spun else { return };
+        self.tries += if spun == Spun::Lost { LOST } else { 1 };
+        self.hits += u32::from(spun == Spun::Hit);
+        if self.tries < self.window {
+            return;
+        }
+        if self.hits * 2 >= self.tries {
+            (self.window, self.gap) = (WINDOW.1, GAP.0);
+        } else {
+            self.skip = SHUT * self.gap;
+            (self.window, self.gap) = (WINDOW.0, (self.gap * 2).min(GAP.1));
+        }
+        (self.tries, self.hits) = (0, 0);
+    }
+}
+
+/// Whether this process may use two processors at once, and nobody has said `DAFFI_SPIN=0`.
+fn may_spin() -> bool {
+    static ANSWER: OnceLock<bool> = OnceLock::new();
+    *ANSWER.get_or_init(|| {
+        let wanted = std::env::var_os("DAFFI_SPIN").is_none_or(|said| said != "0");
+        wanted && std::thread::available_parallelism().is_ok_and(|count| count.get() > 1)
+    })
+}
