@@ -133,6 +133,9 @@ class Mailbox:
         made from inside a callback, it is handed calls of the same chain.
         """
 
+    def has(self, job: Job) -> bool:
+        """Whether this job came to this mailbox."""
+
     def crowded(self) -> bool:
         """Whether the caller should start one more thread that takes jobs.
 

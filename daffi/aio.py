@@ -39,7 +39,10 @@ __all__ = [
 ]
 
 _log = logging.getLogger("daffi.aio")
-_AT_A_STRETCH = 0.001  # seconds that one turn gives to what has come
+# What one turn gives to what has come: seconds, and functions, each of which may have something
+# to send on a connection of its own.
+_AT_A_STRETCH = 0.001
+_MOST = 100
 
 
 class _Turns:
@@ -66,6 +69,8 @@ class _Turns:
         ready = self._ready
         ready.extend(self.completions.drain())
         until = perf_counter() + _AT_A_STRETCH
+        most = _MOST
+        _here.inside = self.completions
         try:
             while ready:
                 context, function, argument = ready.popleft()
@@ -75,9 +80,11 @@ class _Turns:
                     self._loop.call_exception_handler(
                         {"message": f"Exception in callback {function}", "exception": error}
                     )
-                if perf_counter() > until:
+                most -= 1
+                if not most or perf_counter() > until:
                     break
         finally:
+            _here.inside = None
             self.completions.let_go()
             if ready and not self._again:
                 self._again = True
@@ -104,13 +111,17 @@ class _Here(threading.local):
 
     loop: asyncio.AbstractEventLoop | None = None
     turns: _Turns | None = None
+    inside: Completions | None = None  # while what has come runs
 
 
 _here = _Here()
 
 
 def _completions() -> Completions:
-    loop = asyncio.get_running_loop()
+    inside = _here.inside
+    if inside is not None:
+        return inside
+    loop = asyncio.get_running_loop()  # which asks the system for the process id
     if loop is not _here.loop:
         before, old = _here.loop, _here.turns
         if before is not None and old is not None and before.is_closed():
@@ -171,13 +182,20 @@ class _Dispatcher(LoopDispatcher):
         return _Elsewhere(self._home), False
 
 
-def _start(
-    work: Coroutine[Any, Any, None], loop: asyncio.AbstractEventLoop, name: str
-) -> asyncio.Task[None]:
-    # With a name: to make one up takes as long as the rest.
-    if sys.version_info >= (3, 12):
+if sys.version_info >= (3, 12):
+
+    def _start(
+        work: Coroutine[Any, Any, None], loop: asyncio.AbstractEventLoop, name: str
+    ) -> asyncio.Task[None]:
         return asyncio.Task(work, loop=loop, name=name, eager_start=True)
-    return loop.create_task(work, name=name)
+
+else:
+
+    def _start(
+        work: Coroutine[Any, Any, None], loop: asyncio.AbstractEventLoop, name: str
+    ) -> asyncio.Task[None]:
+        # With a name: to make one up takes as long as the rest.
+        return loop.create_task(work, name=name)
 
 
 _tasks: set[asyncio.Task[Any]] = set()

@@ -30,7 +30,6 @@ _OPAQUE = int(SerdeFormat.OPAQUE)
 _log = logging.getLogger("daffi.dispatch")
 
 _job: ContextVar[Job] = ContextVar("daffi_job")
-_host: ContextVar[Dispatcher] = ContextVar("daffi_host")
 
 current_job: Callable[[None], Job | None] = _job.get
 """`current_job(None)`: the job whose callback runs in this context, or None."""
@@ -135,7 +134,8 @@ class Dispatcher:
 
     def is_running_caller(self) -> bool:
         """Whether this is called from inside one of our own callbacks."""
-        return _host.get(None) is self
+        job = _job.get(None)
+        return job is not None and self.mailbox.has(job)
 
     def run(self, job: Job) -> None:
         """From the arguments to the answer. Never raises: what goes wrong is the answer."""
@@ -199,7 +199,6 @@ class Dispatcher:
             job.fail(kind, "", f"{name}: {error}", "", None, None)
             return None
         _job.set(job)
-        _host.set(self)
         return function, args, kwargs
 
     def finish(self, job: Job, result: Any) -> None:

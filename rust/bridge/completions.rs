@@ -148,7 +148,7 @@ impl Completions {
                     }
                 }
                 Event::Job(reception, incoming) => {
-                    let job = Job::new(Delivered { incoming, memory: reception.memory() });
+                    let job = Job::new(Delivered { incoming, post: reception.post() });
                     let job = job.of(Arc::clone(&reception), slf.clone().unbind());
                     match jobs.iter().find(|(other, _)| Arc::ptr_eq(other, &reception)) {
                         Some((_, list)) => list.append(Py::new(py, job)?)?,

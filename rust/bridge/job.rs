@@ -9,8 +9,7 @@ use serde_bytes::ByteBuf;
 
 use super::completions::{Completions, Watch};
 use super::deadlines::Due;
-use super::mailbox::{Delivered, Seat};
-use super::memory::Memory;
+use super::mailbox::{Delivered, Post, Seat};
 use super::payload::{self, Lending};
 use super::reception::Reception;
 use super::wait::{Look, ThreadWake, Woken, park};
@@ -29,7 +28,8 @@ pub(super) struct Job {
     chain: u64,
     oneway: bool,
     trusted: bool,
-    memory: Arc<Memory>,
+    /// The mailbox that it came to.
+    post: Arc<Post>,
     /// Where it runs, if that is an event loop.
     home: Option<(Arc<Reception>, Py<Completions>)>,
     watch: Mutex<Option<Arc<Watch>>>,
@@ -37,7 +37,7 @@ pub(super) struct Job {
 
 impl Job {
     pub(super) fn new(delivered: Delivered) -> Self {
-        let Delivered { incoming, memory } = delivered;
+        let Delivered { incoming, post } = delivered;
         Self {
             function: incoming.function().to_owned(),
             caller: incoming.caller().to_owned(),
@@ -47,7 +47,7 @@ impl Job {
             oneway: matches!(incoming.style(), Style::Oneway | Style::OnewayItem),
             trusted: incoming.is_trusted(),
             incoming: Mutex::new(Some(incoming)),
-            memory,
+            post,
             home: None,
             watch: Mutex::default(),
         }
@@ -79,6 +79,11 @@ impl Job {
     /// When calls made inside it are too late.
     pub(super) fn deadline(&self) -> Option<Instant> {
         self.deadline
+    }
+
+    /// The mailbox that it came to.
+    pub(super) fn post(&self) -> &Arc<Post> {
+        &self.post
     }
 
     fn wake_on_cancel(&self, wake: Arc<dyn Wake>) {
@@ -164,7 +169,7 @@ impl Job {
     }
 
     fn finish(&self, py: Python<'_>, format: u8, payload: &Bound<'_, PyAny>) -> PyResult<()> {
-        let packed = payload::pack(&self.memory, format, payload, Lending::ReadOnly)?;
+        let packed = payload::pack(self.post.memory(), format, payload, Lending::ReadOnly)?;
         let Some(incoming) = self.incoming.lock().take() else { return Ok(()) };
         let most = incoming.max_message();
         if packed.total() > most {

@@ -29,7 +29,7 @@ thread_local! {
 /// A call on its way to the thread that will run it.
 pub(super) struct Delivered {
     pub(super) incoming: Incoming,
-    pub(super) memory: Arc<Memory>,
+    pub(super) post: Arc<Post>,
 }
 
 /// What a mailbox shares with the engine.
@@ -115,8 +115,8 @@ impl Post {
     }
 
     /// The memory that large results are sent from.
-    pub(super) fn memory(&self) -> Arc<Memory> {
-        Arc::clone(&self.memory)
+    pub(super) fn memory(&self) -> &Arc<Memory> {
+        &self.memory
     }
 
     fn wake_all(&self, state: MutexGuard<'_, State>) {
@@ -221,7 +221,7 @@ impl Seat {
     /// A call of our chain, if one has come.
     pub(super) fn take(&self) -> Option<Delivered> {
         let incoming = self.chair.jobs.lock().pop_front()?;
-        Some(Delivered { incoming, memory: Arc::clone(&self.post.memory) })
+        Some(Delivered { incoming, post: Arc::clone(&self.post) })
     }
 }
 
@@ -320,9 +320,13 @@ impl Mailbox {
                 py.check_signals()?;
             },
         };
-        let memory = &post.memory;
-        let delivered = incoming.map(|incoming| Delivered { incoming, memory: Arc::clone(memory) });
+        let delivered = incoming.map(|incoming| Delivered { incoming, post: Arc::clone(post) });
         Ok(delivered.map(Job::new))
+    }
+
+    /// Whether this job came to this mailbox.
+    fn has(&self, job: &Bound<'_, Job>) -> bool {
+        Arc::ptr_eq(job.get().post(), &self.post)
     }
 
     fn crowded(&self) -> bool {

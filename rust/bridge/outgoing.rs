@@ -9,8 +9,7 @@ use pyo3::types::PyDict;
 use super::memory::Loan;
 use super::wait::Waitable;
 use super::{errors, payload};
-use crate::node::Lost;
-use crate::node::{Message, Parts, Pending, Reading};
+use crate::node::{Lost, Message, Parts, Pending, Reading, STRANDED};
 use crate::wire::{Failure, FailureKind};
 
 /// When a call was made, and when waiting for it ends.
@@ -111,7 +110,11 @@ impl Waitable for Outgoing {
     }
 
     fn deadline(&self) -> Option<Instant> {
-        self.clock.deadline.or_else(|| self.pending.stranded_until())
+        self.clock.deadline.or_else(|| {
+            // Not before: most calls end long before that, and need not ask.
+            let late = Instant::now() >= self.clock.began + STRANDED;
+            late.then(|| self.pending.stranded_until()).flatten()
+        })
     }
 
     fn limit(&self) -> Option<Instant> {

@@ -12,7 +12,6 @@ use pyo3::prelude::*;
 
 use super::completions::{Event, Queue};
 use super::mailbox::Post;
-use super::memory::Memory;
 use crate::node::{Executor, Incoming};
 use crate::sync::Mutex;
 
@@ -95,8 +94,8 @@ impl Reception {
         self.state.lock().home.as_ref().map(|home| home.start.clone_ref(py))
     }
 
-    pub(super) fn memory(&self) -> Arc<Memory> {
-        self.post.memory()
+    pub(super) fn post(&self) -> Arc<Post> {
+        Arc::clone(&self.post)
     }
 
     /// Whether answers are likely to follow each other.

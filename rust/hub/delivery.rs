@@ -80,7 +80,7 @@ impl<P: Clone, L> Hub<P, L> {
             self.send(from, Targets(names.collect()).frame(id), out);
         }
         // The origin is set here, while the caller is surely here.
-        let fields = without(&frame.fields, &[Key::Receiver, Key::Origin]);
+        let fields = frame.fields.without(&[Key::Receiver, Key::Origin]);
         let fields = fields.origin(&name, trusted).build();
         let owed = Owed::new(size, workers.len());
         let Message { frame, mut rest } = message;
@@ -229,7 +229,7 @@ impl<P: Clone, L> Hub<P, L> {
         let mut fields = frame.fields.clone();
         let transfer = transfer(&frame).filter(|_| rest.is_none());
         if route.cast || transfer.is_some() {
-            let mut builder = without(&fields, &[Key::Worker, Key::Transfer]);
+            let mut builder = fields.without(&[Key::Worker, Key::Transfer]);
             builder = builder.text(Key::Worker, &worker.name);
             if let Some((transfer, total)) = transfer {
                 let first = frame.body.len() as u64;
@@ -276,14 +276,8 @@ pub(super) fn transfer(frame: &Frame) -> Option<(u64, u64)> {
     Some((frame.fields.number(Key::Transfer)?, frame.fields.number(Key::Total)?))
 }
 
-/// All fields but those.
-pub(super) fn without(fields: &Fields, keys: &[Key]) -> FieldsBuilder {
-    let kept = fields.iter().filter(|(key, _)| !keys.iter().any(|k| *k as u8 == *key));
-    kept.fold(FieldsBuilder::new(), |builder, (key, value)| builder.raw(key, value))
-}
-
 pub(super) fn rename_transfer(fields: &Fields, id: u64) -> Fields {
-    without(fields, &[Key::Transfer]).number(Key::Transfer, id).build()
+    fields.without(&[Key::Transfer]).number(Key::Transfer, id).build()
 }
 
 fn without_pickle(frame: &Frame) -> bytes::Bytes {

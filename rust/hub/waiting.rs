@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::credit::Owed;
-use super::delivery::{is_oneway, transfer, without};
+use super::delivery::{is_oneway, transfer};
 use super::members::Leg;
 use super::{Action, Hub, PeerKey};
 use crate::wire::{Credit, Failure, FailureKind, FieldsBuilder, Flags, Frame, Key, Kind, Ran};
@@ -34,7 +34,7 @@ impl<P: Clone, L> Hub<P, L> {
             }
             worker.window.take(leg.message.weight());
             if let Some(left) = left.flatten() {
-                let fields = without(fields, &[Key::Deadline]);
+                let fields = fields.without(&[Key::Deadline]);
                 let fields = fields.number(Key::Deadline, left.as_micros() as u64);
                 leg.message.frame.fields = fields.build();
             }

@@ -8,8 +8,7 @@ use super::refusing::{aborted, refuse};
 use super::{Landing, Large, Message};
 use crate::link::{Link, receive};
 use crate::wire::{
-    Credit, Decoder, Fields, FieldsBuilder, Frame, Key, Kind, MAX_FRAME, PIECE, Segment,
-    TRANSFER_WINDOW, WHOLE, WireError,
+    Credit, Decoder, Frame, Key, Kind, MAX_FRAME, PIECE, Segment, TRANSFER_WINDOW, WHOLE, WireError,
 };
 
 /// The least and the most that one read takes into the common buffer, in bytes; and the most while
@@ -308,7 +307,7 @@ impl Inbox {
             wishes.push(Wish::Send(Credit::Offset { id, upto: Credit::UNWANTED }.frame()));
             return Ok(());
         }
-        let fields = without_travel(&frame.fields);
+        let fields = frame.fields.without(&[Key::Transfer, Key::Total]).build();
         if total > self.max_message {
             let text = format!(
                 "a message of {total} bytes, more than the {} that {:?} accepts (max_message)",
@@ -388,12 +387,6 @@ impl Inbox {
     pub(super) fn transfers(&self) -> usize {
         self.transfers.len()
     }
-}
-
-fn without_travel(fields: &Fields) -> Fields {
-    let travel = |key: u8| key == Key::Transfer as u8 || key == Key::Total as u8;
-    let kept = fields.iter().filter(|(key, _)| !travel(*key));
-    kept.fold(FieldsBuilder::new(), |builder, (key, value)| builder.raw(key, value)).build()
 }
 
 fn write(room: &mut [MaybeUninit<u8>], bytes: &[u8]) {

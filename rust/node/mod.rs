@@ -15,7 +15,8 @@
 //! | `client` | a node that connects, calls, comes back after a loss |
 //! | `call` | a call of ours: [`Slot`], where its outcome arrives |
 //! | `server` | a node that listens: Router and Service |
-//! | `worker` | calls that came for us: [`Executor`], [`Incoming`] |
+//! | `worker` | calls that came for us: [`Executor`] |
+//! | `incoming` | one of them: [`Incoming`] |
 //! | `inflow` | streams that came for us |
 //! | `events` | who comes and goes, for whoever listens in this process |
 //! | `gate` | whether spinning before sleeping pays |
@@ -30,6 +31,7 @@ mod fork;
 mod gate;
 mod greeting;
 mod inbox;
+mod incoming;
 mod inflow;
 mod outbox;
 mod read;
@@ -46,12 +48,13 @@ pub use call::{Outcome, Parts, Slot, Wake};
 pub use client::{Call, Client, ClientOptions, Pending, Posted, Target};
 pub use events::Events;
 pub use fork::{forked, forks};
+pub use incoming::Incoming;
 pub use read::{Origin, Reading, SOLO};
 pub use server::{Server, ServerOptions};
 pub use session::Pace;
 pub use session::{Session, hold, holder_here, let_go};
 pub use stats::{Counts, Stats};
-pub use worker::{Executor, Incoming, Style};
+pub use worker::{Executor, Style};
 
 use std::time::Duration;
 

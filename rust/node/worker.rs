@@ -6,9 +6,10 @@ use crate::sync::Mutex;
 use hashbrown::HashMap;
 use tokio::sync::Notify;
 
+use super::incoming::Incoming;
 use super::inflow::Inflow;
 use super::{Counts, Message, Origin, Pace, Wake};
-use crate::wire::{Failure, FailureKind, Flags, Frame, Key, Kind, Ran};
+use crate::wire::{Failure, Flags, Frame, Key, Kind};
 
 /// Whoever runs functions.
 pub trait Executor: Send + Sync + 'static {
@@ -43,10 +44,10 @@ pub(super) trait Uplink: Send + Sync + 'static {
 /// What is known of a call while it waits or runs.
 #[derive(Default)]
 pub(super) struct Run {
-    cancelled: AtomicBool,
+    pub(super) cancelled: AtomicBool,
     /// It does not wait any more; of a stream, one of its items.
-    begun: AtomicBool,
-    wake: Mutex<Option<Arc<dyn Wake>>>,
+    pub(super) begun: AtomicBool,
+    pub(super) wake: Mutex<Option<Arc<dyn Wake>>>,
 }
 
 impl Run {
@@ -65,16 +66,16 @@ impl Run {
 
 /// The calls that came for one node over one connection, or in a Service over all of them.
 pub(super) struct Worker {
-    name: String,
+    pub(super) name: String,
     executor: Arc<dyn Executor>,
-    uplink: Box<dyn Uplink>,
+    pub(super) uplink: Box<dyn Uplink>,
     pub(super) counts: Arc<Counts>,
-    max_message: u64,
-    runs: Mutex<HashMap<u64, Arc<Run>>>,
+    pub(super) max_message: u64,
+    pub(super) runs: Mutex<HashMap<u64, Arc<Run>>>,
     inflows: Mutex<HashMap<u64, Arc<Inflow>>>,
     /// Calls that wait, and that run, with those that nobody waits for.
-    waiting: AtomicUsize,
-    running: AtomicUsize,
+    pub(super) waiting: AtomicUsize,
+    pub(super) running: AtomicUsize,
     changed: Notify,
 }
 
@@ -231,177 +232,5 @@ impl Worker {
 
     pub(super) fn changed(&self) {
         self.changed.notify_waiters();
-    }
-}
-
-/// A call that came for us. Dropped unanswered, it answers with an error.
-pub struct Incoming {
-    head: Frame,
-    payload: Option<Message>,
-    size: usize,
-    style: Style,
-    deadline: Option<Instant>,
-    run: Arc<Run>,
-    inflow: Option<Arc<Inflow>>,
-    origin: Origin,
-    worker: Arc<Worker>,
-    begun: bool,
-    open: bool,
-    closed: Option<Box<dyn FnOnce() + Send>>,
-}
-
-impl std::fmt::Debug for Incoming {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let function = self.function();
-        f.debug_struct("Incoming").field("function", &function).finish_non_exhaustive()
-    }
-}
-
-impl Incoming {
-    /// The function that is called.
-    pub fn function(&self) -> &str {
-        self.head.fields.text(Key::Function).unwrap_or_default()
-    }
-
-    /// Who calls.
-    pub fn caller(&self) -> &str {
-        self.head.fields.origin().map_or("", |(name, _)| name)
-    }
-
-    /// Whether the server that the call entered by trusts the caller.
-    pub fn is_trusted(&self) -> bool {
-        self.head.fields.origin().is_some_and(|(_, trusted)| trusted)
-    }
-
-    /// Where it came from.
-    pub fn origin(&self) -> &Origin {
-        &self.origin
-    }
-
-    /// The chain that it belongs to; 0 for none.
-    pub fn chain(&self) -> u64 {
-        self.head.fields.number(Key::Chain).unwrap_or_default()
-    }
-
-    /// What is expected of us.
-    pub fn style(&self) -> Style {
-        self.style
-    }
-
-    /// When it is too late.
-    pub fn deadline(&self) -> Option<Instant> {
-        self.deadline
-    }
-
-    /// The largest answer, in bytes.
-    pub fn max_message(&self) -> u64 {
-        self.worker.max_message
-    }
-
-    /// The node that it came for.
-    pub fn node(&self) -> &str {
-        &self.worker.name
-    }
-
-    /// How its payload is written, which is how it is answered.
-    pub fn format(&self) -> crate::wire::Format {
-        self.payload.as_ref().map_or(self.head.format, |payload| payload.frame.format)
-    }
-
-    /// The payload; nothing once it was taken.
-    pub fn take_payload(&mut self) -> Option<Message> {
-        self.payload.take()
-    }
-
-    /// Whether the caller gave it up.
-    pub fn is_cancelled(&self) -> bool {
-        self.run.cancelled.load(Ordering::Acquire)
-    }
-
-    /// Whom to wake when the caller gives it up.
-    pub fn wake_on_cancel(&self, wake: Arc<dyn Wake>) {
-        *self.run.wake.lock() = Some(Arc::clone(&wake));
-        if self.is_cancelled() {
-            wake.wake();
-        }
-    }
-
-    /// Whom to tell when it has been answered, or given up.
-    pub fn when_closed(&mut self, tell: Box<dyn FnOnce() + Send>) {
-        self.closed = Some(tell);
-    }
-
-    /// Begins to run it. False when it must not run any more; it is then answered already.
-    pub fn begin(&mut self) -> bool {
-        if !std::mem::replace(&mut self.begun, true) {
-            // In this order: whoever waits for both to be none must not see neither.
-            self.worker.running.fetch_add(1, Ordering::AcqRel);
-            self.worker.waiting.fetch_sub(1, Ordering::AcqRel);
-            self.run.begun.store(true, Ordering::Release);
-            self.no_longer_waits();
-        }
-        if self.is_cancelled() {
-            self.close(Err(Failure::new(FailureKind::Cancelled, Ran::No, "it was cancelled")));
-            return false;
-        }
-        if self.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
-            let text = "its time was over before it could begin";
-            self.close(Err(Failure::new(FailureKind::Timeout, Ran::No, text)));
-            return false;
-        }
-        true
-    }
-
-    /// Answers with this payload; a frame's kind and id are seen to.
-    pub fn answer(mut self, payload: Message) {
-        self.close(Ok(payload));
-    }
-
-    /// Answers with a failure.
-    pub fn fail(mut self, failure: Failure) {
-        self.close(Err(failure));
-    }
-
-    /// A stream gave its credit back when it was opened.
-    fn no_longer_waits(&self) {
-        if self.inflow.is_none() {
-            self.worker.uplink.begun(self.head.id, self.size);
-        }
-    }
-
-    fn close(&mut self, outcome: Result<Message, Failure>) {
-        if !std::mem::replace(&mut self.open, false) {
-            return;
-        }
-        if !self.begun {
-            self.no_longer_waits();
-        }
-        let worker = &self.worker;
-        let gauge = if self.begun { &worker.running } else { &worker.waiting };
-        gauge.fetch_sub(1, Ordering::AcqRel);
-        worker.counts.note(self.function(), outcome.is_err());
-        let id = self.head.id;
-        match (&self.inflow, outcome) {
-            (Some(inflow), outcome) => inflow.done(worker, outcome.err()),
-            // A late answer to a call that was given up goes nowhere.
-            (None, _)
-                if self.style == Style::Oneway || worker.runs.lock().remove(&id).is_none() => {}
-            (None, Ok(Message { mut frame, rest })) => {
-                (frame.kind, frame.id) = (Kind::Answer, id);
-                worker.send(Message { frame, rest });
-            }
-            (None, Err(failure)) => worker.fail(id, failure),
-        }
-        worker.changed();
-        if let Some(tell) = self.closed.take() {
-            tell();
-        }
-    }
-}
-
-impl Drop for Incoming {
-    fn drop(&mut self) {
-        let ran = if self.begun { Ran::Maybe } else { Ran::No };
-        self.close(Err(Failure::new(FailureKind::Lost, ran, "it was dropped unanswered")));
     }
 }

@@ -50,6 +50,12 @@ pub struct Segment {
 pub struct Fields(Bytes);
 
 impl Fields {
+    /// All fields but those.
+    pub fn without(&self, keys: &[Key]) -> FieldsBuilder {
+        let kept = self.iter().filter(|(key, _)| !keys.iter().any(|k| *k as u8 == *key));
+        kept.fold(FieldsBuilder::new(), |builder, (key, value)| builder.raw(key, value))
+    }
+
     /// Takes over bytes from a peer once they proved well-formed.
     pub fn parse(bytes: Bytes) -> Result<Self, WireError> {
         let mut rest: &[u8] = &bytes;
