@@ -150,7 +150,16 @@ impl generic::Runtime for Ours {
     where
         F: FnOnce() + Send + 'static,
     {
-        Join(process::current().handle().spawn_blocking(function))
+        // What this is used for attaches to Python. A thread of the runtime that still does so at
+        // the exit of the interpreter would crash it; the one thread that may is waited for.
+        let (tell, done) = tokio::sync::oneshot::channel();
+        process::current().memory().run(move || {
+            function();
+            let _ = tell.send(()); // it may be that nobody waits
+        });
+        Self::spawn(async move {
+            let _ = done.await; // where it was not run, the interpreter is gone
+        })
     }
 }
 

@@ -4,7 +4,7 @@
 //!
 //! A large body arrives in the `bytes` or `bytearray` that its receiver will get. Such objects are
 //! made by a thread of their own, which may wait for the GIL while no runtime thread does. It also
-//! lets go of buffers that were lent for sending.
+//! lets go of buffers that were lent for sending, and tells asyncio what became of what it awaits.
 
 use std::any::Any;
 use std::collections::VecDeque;
@@ -33,6 +33,7 @@ enum Order {
     Release(PyBuffer<u8>),
     Log(Entry),
     Call(Arc<Py<PyAny>>),
+    Run(Box<dyn FnOnce() + Send>),
 }
 
 /// The thread that gets memory from Python, and what it may still hand out.
@@ -70,6 +71,9 @@ impl Memory {
                         // It wakes a loop, which may have been closed meanwhile.
                         Python::try_attach(|py| drop(function.call0(py)));
                     }
+                    Order::Run(function) => {
+                        Python::try_attach(|_| function());
+                    }
                     Order::Release(buffer) => {
                         // When the interpreter is gone, so is the buffer's owner.
                         let buffer = std::mem::ManuallyDrop::new(buffer);
@@ -103,7 +107,7 @@ impl Memory {
             }
             // Only Python may free it.
             Some(Order::Release(buffer)) => std::mem::forget(buffer),
-            Some(Order::Log(_) | Order::Call(_)) | None => {}
+            Some(Order::Log(_) | Order::Call(_) | Order::Run(_)) | None => {}
         }
     }
 
@@ -123,6 +127,11 @@ impl Memory {
     /// Calls a function of Python that says nothing.
     pub(super) fn call(&self, function: Arc<Py<PyAny>>) {
         self.order(Order::Call(function));
+    }
+
+    /// Does something that needs Python.
+    pub(super) fn run(&self, function: impl FnOnce() + Send + 'static) {
+        self.order(Order::Run(Box::new(function)));
     }
 
     fn give_back(&self, bytes: u64) {
