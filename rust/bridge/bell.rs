@@ -53,7 +53,13 @@ impl Bell {
                 // Full, it rings already.
                 let _ = rustix::io::write(write.as_ref().unwrap_or(read), &1_u64.to_ne_bytes());
             }
-            Self::Function(wake, memory) => memory.call(Arc::clone(wake)),
+            Self::Function(wake, memory) => {
+                let wake = Arc::clone(wake);
+                memory.run(move || {
+                    // The loop may have been closed meanwhile.
+                    Python::attach(|py| drop(wake.call0(py)));
+                });
+            }
         }
     }
 

@@ -24,6 +24,8 @@ use crate::sync::Mutex;
 
 /// One turn takes no more events than this; others get theirs in between.
 const MOST: usize = 512;
+/// So many calls that came are started together.
+const BATCH: usize = 32;
 
 /// Something that an event loop is to hear of.
 #[allow(clippy::large_enum_variant, reason = "one allocation less for every call that comes")]
@@ -150,7 +152,10 @@ impl Completions {
                 Event::Job(reception, incoming) => {
                     let job = Job::new(Delivered { incoming, post: reception.post() });
                     let job = job.of(Arc::clone(&reception), slf.clone().unbind());
-                    match jobs.iter().find(|(other, _)| Arc::ptr_eq(other, &reception)) {
+                    let open = |(other, list): &&(Arc<Reception>, Bound<'py, PyList>)| {
+                        Arc::ptr_eq(other, &reception) && list.len() < BATCH
+                    };
+                    match jobs.iter().rev().find(open) {
                         Some((_, list)) => list.append(Py::new(py, job)?)?,
                         None => jobs.push((reception, PyList::new(py, [Py::new(py, job)?])?)),
                     }

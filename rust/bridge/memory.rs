@@ -32,7 +32,6 @@ enum Order {
     Land(Vec<Segment>, Ready, Share),
     Release(PyBuffer<u8>),
     Log(Entry),
-    Call(Arc<Py<PyAny>>),
     Run(Box<dyn FnOnce() + Send>),
 }
 
@@ -66,10 +65,6 @@ impl Memory {
                     Order::Log(entry) => {
                         // What a handler of logging raises is shown by logging itself.
                         Python::try_attach(|py| drop(entry.write(py)));
-                    }
-                    Order::Call(function) => {
-                        // It wakes a loop, which may have been closed meanwhile.
-                        Python::try_attach(|py| drop(function.call0(py)));
                     }
                     Order::Run(function) => {
                         Python::try_attach(|_| function());
@@ -107,7 +102,7 @@ impl Memory {
             }
             // Only Python may free it.
             Some(Order::Release(buffer)) => std::mem::forget(buffer),
-            Some(Order::Log(_) | Order::Call(_) | Order::Run(_)) | None => {}
+            Some(Order::Log(_) | Order::Run(_)) | None => {}
         }
     }
 
@@ -122,11 +117,6 @@ impl Memory {
     /// Hands a message over to Python's `logging`.
     pub(super) fn log(&self, entry: Entry) {
         self.order(Order::Log(entry));
-    }
-
-    /// Calls a function of Python that says nothing.
-    pub(super) fn call(&self, function: Arc<Py<PyAny>>) {
-        self.order(Order::Call(function));
     }
 
     /// Does something that needs Python.
