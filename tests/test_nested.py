@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 import time
 from functools import partial
@@ -10,12 +9,12 @@ from typing import Any
 
 import pytest
 from gates import Gate, gate_of
+from mixing import reach
 from sites import Site, over_router
 from worlds import World
 
 from daffi import callback, current_call
 from daffi.exceptions import CallTimeout, RemoteCallError
-from daffi.sync import ClientConnection
 
 reached: dict[str, Any] = {}  # name of a node -> its connection, for the callbacks below
 
@@ -26,13 +25,6 @@ by_both = pytest.mark.parametrize(
     [("blocking", ""), ("blocking", "_async"), ("asyncio", "_async"), ("trio", "_async")],
     indirect=["world"],
 )
-
-
-async def reach(function: Any, *args: Any) -> Any:
-    """Make a call from a coroutine; one that blocks in a thread, so that the loop goes on."""
-    if any(isinstance(conn, ClientConnection) for conn in reached.values()):
-        return await asyncio.to_thread(function, *args)
-    return await function(*args)
 
 
 @callback
@@ -53,7 +45,7 @@ async def nested_hops_async(hops: list[tuple[str, str]]) -> list[int]:
         return here
     (via, to), *rest = hops
     rpc = reached[via].rpc(timeout=20, receiver=to)
-    return here + list(await reach(rpc.nested_hops_async, rest))
+    return here + list(await reach(reached[via], rpc.nested_hops_async, rest))
 
 
 @callback
@@ -71,7 +63,7 @@ async def nested_deadline_async(
 ) -> tuple[float, float | None]:
     """The same in a coroutine."""
     mine = current_call().deadline
-    inner = await reach(reached[via].rpc(timeout=timeout, receiver=to).about_call)
+    inner = await reach(reached[via], reached[via].rpc(timeout=timeout, receiver=to).about_call)
     assert mine is not None
     return mine, inner["deadline"]
 
@@ -92,7 +84,7 @@ async def nested_late_async(via: str, to: str, key: int) -> None:
     """The same in a coroutine."""
     gate = gate_of(key)
     try:
-        await reach(reached[via].rpc(receiver=to).hold_async, key)
+        await reach(reached[via], reached[via].rpc(receiver=to).hold_async, key)
     except BaseException as error:
         gate.notes.append(type(error).__name__)
         raise
@@ -107,7 +99,7 @@ def nested_cast(via: str, hops: list[tuple[str, str]]) -> dict[str, Any]:
 @callback
 async def nested_cast_async(via: str, hops: list[tuple[str, str]]) -> dict[str, Any]:
     """The same in a coroutine."""
-    return dict(await reach(reached[via].cast(timeout=20).nested_hops_async, hops))
+    return dict(await reach(reached[via], reached[via].cast(timeout=20).nested_hops_async, hops))
 
 
 @callback
@@ -122,7 +114,7 @@ async def nested_stream_async(via: str, to: str, key: int) -> None:
     """The same in a coroutine."""
     stream = reached[via].stream(timeout=20, receiver=to, serde="PICKLE")
     items = ({"key": key, "value": value} for value in range(10))
-    await reach(stream.nested_keep_async, items)
+    await reach(reached[via], stream.nested_keep_async, items)
 
 
 @callback

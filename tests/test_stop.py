@@ -13,7 +13,7 @@ from gates import Gate, gate_of
 from sites import Site, over_service, over_tcp
 from worlds import World
 
-from daffi import Client, Service, callback
+from daffi import callback
 from daffi.exceptions import DaffiError
 
 
@@ -164,24 +164,25 @@ async def test_it_does_not_wait_for_ever(world: World, site: Site, gate: Gate) -
         await running.result(within=5)
 
 
-def test_nothing_is_left_of_stopped_nodes() -> None:
+async def test_nothing_is_left_of_stopped_nodes(world: World) -> None:
     def threads() -> set[str]:
         return {thread.name for thread in threading.enumerate() if thread.is_alive()}
 
-    def turn() -> None:
-        with Service("server", workers=4) as service:
-            client = Client("caller", port=service.port, expose=())
+    async def turn() -> None:
+        async with world.entered(world.Service("server", workers=4)) as service:
+            client = world.Client("caller", port=service.port, expose=())
             client.add_event_handler(lambda event: None)
-            with client as conn:
-                assert conn.rpc(timeout=5).add(1, 2) == conn.rpc(timeout=5).add_async(1, 2) == 3
+            async with world.entered(client) as conn:
+                for name in ("add", "add_async"):
+                    assert await world.call(getattr(conn.rpc(timeout=5), name), 1, 2) == 3
 
-    turn()
+    await turn()
     before = len(threading.enumerate())
     for _ in range(10):
-        turn()
+        await turn()
     deadline = time.monotonic() + 5
     while len(threading.enumerate()) > before and time.monotonic() < deadline:
-        time.sleep(0.02)
+        await world.sleep(0.02)
     assert len(threading.enumerate()) <= before, threads()
 
 

@@ -12,10 +12,11 @@ from __future__ import annotations
 
 import abc
 import asyncio
+import contextlib
 import contextvars
 import threading
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
 from typing import Any
 
 import trio
@@ -110,6 +111,19 @@ class World(abc.ABC):
     async def call(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Make a call of the product and wait for it."""
         return await self.begin(function, *args, **kwargs).result(within=60.0)
+
+    @contextlib.asynccontextmanager
+    async def entered(self, node: Any) -> AsyncIterator[Any]:
+        """`with node`, or `async with` where that is how it is entered."""
+        if self.awaits:
+            async with node as given:
+                yield given
+            return
+        given = await self.call(node.__enter__)
+        try:
+            yield given
+        finally:
+            await self.call(node.__exit__, None, None, None)
 
     async def together(self, calls: Iterable[Callable[[], Any]]) -> list[Any]:
         """Make all calls at once; their results in the same order."""
