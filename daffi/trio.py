@@ -181,6 +181,7 @@ class _World:
             await over()
             return False
         heard = False
+        failed: Exception | None = None  # raised outside, where it is in no group
         with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
             async with trio.open_nursery() as nursery:
 
@@ -191,8 +192,13 @@ class _World:
                     nursery.cancel_scope.cancel()
 
                 nursery.start_soon(hear)
-                await over()
+                try:
+                    await over()
+                except Exception as error:
+                    failed = error
                 nursery.cancel_scope.cancel()
+        if failed is not None:
+            raise failed
         return heard
 
 

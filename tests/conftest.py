@@ -1,6 +1,7 @@
 """How tests are run: a coroutine test with a `world` runs in the world that the fixture names.
 
 Any other coroutine test is asyncio's own, and left to pytest-asyncio.
+
 `world` x `transport` x `topology` are fixtures with parameters; `site` is their product.
 A mark narrows them (`sites.over_router`) or gives options to the nodes of the site:
 `@pytest.mark.site(worker={"workers": 4})`.
@@ -14,6 +15,7 @@ import inspect
 import shutil
 import signal
 import tempfile
+from collections import defaultdict
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
@@ -59,6 +61,35 @@ def in_its_world(test: Callable[..., Any]) -> Callable[..., None]:
         world.run(body)
 
     return plain
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave out what shows nothing new, to keep the run short.
+
+    Threads meet every transport in every topology. A loop is woken in one way whatever the
+    bytes travel by: there a test that may have any transport has a Unix socket with a Service,
+    and TCP with a Router.
+    """
+    transports: dict[str, set[str]] = defaultdict(set)
+    for item in items:
+        transports[_test(item)].add(_parameter(item, "transport"))
+    skipped = {("service", "tcp"), ("router", "unix")}
+    items[:] = [
+        item
+        for item in items
+        if _parameter(item, "world") in ("", "blocking")
+        or len(transports[_test(item)]) == 1
+        or (_parameter(item, "topology"), _parameter(item, "transport")) not in skipped
+    ]
+
+
+def _test(item: pytest.Item) -> str:
+    return item.nodeid.partition("[")[0]
+
+
+def _parameter(item: pytest.Item, name: str) -> str:
+    given = item.callspec.params if hasattr(item, "callspec") else {}
+    return str(given.get(name, ""))
 
 
 @pytest.fixture(params=list(WORLDS))

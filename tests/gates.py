@@ -3,15 +3,16 @@
 `gate = new_gate()` here and `conn.rpc().hold(gate.key)` there: the callback notes that it
 was entered and waits until `gate.open()`. Works where the worker lives in the test's own
 process; programs have gates of their own, which they tell about on their output.
-Imports `daffi` and the standard library.
+Imports `daffi` and `loops`.
 """
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 import threading
 from typing import Any
+
+from loops import Flag, cancelled
 
 from daffi import callback, current_call
 
@@ -31,7 +32,7 @@ class Gate:
         self.threads: set[int] = set()
         self.notes: list[Any] = []
         self._lock = threading.Lock()
-        self._open = threading.Event()
+        self._open = Flag()
 
     def open(self) -> None:
         """Let everybody out, now and later."""
@@ -56,8 +57,9 @@ class Gate:
         if not self._open.wait(30):
             raise AssertionError("nobody opened the gate")
 
-    def is_open(self) -> bool:
-        return self._open.is_set()
+    async def wait_here(self) -> None:
+        if not await self._open.wait_here(30):
+            raise AssertionError("nobody opened the gate")
 
 
 def new_gate() -> Gate:
@@ -101,10 +103,9 @@ async def hold_async(key: int, result: Any = None) -> Any:
     gate = gate_of(key)
     gate.enter()
     try:
-        while not gate.is_open():
-            await asyncio.sleep(0.005)
+        await gate.wait_here()
         return result
-    except asyncio.CancelledError:
+    except cancelled():
         gate.cancelled += 1
         raise
     finally:

@@ -2,7 +2,9 @@
 
 One body runs over every transport and topology. In the `service` topology the server is
 the worker; in the `router` topology the worker is a client of its own. Further workers and
-callers join with `site.join(name, ...)`. The site stops what it started.
+callers join with `site.join(name, ...)`. The site stops what it started. Every worker has
+`workers=1` where nothing else is said, in every world, so that a test can fill it with one call
+and tell it by its one thread.
 
 Imports worlds, gauges, gates and offered.
 """
@@ -21,6 +23,9 @@ from worlds import World
 over_router = pytest.mark.parametrize("topology", ["router"], indirect=True)
 over_service = pytest.mark.parametrize("topology", ["service"], indirect=True)
 over_tcp = pytest.mark.parametrize("transport", ["tcp"], indirect=True)
+# What an event loop has and a thread has not, and the other way round.
+blocking_only = pytest.mark.parametrize("world", ["blocking"], indirect=True)
+awaited_only = pytest.mark.parametrize("world", ["asyncio", "trio"], indirect=True)
 
 
 class Site:
@@ -73,7 +78,7 @@ class Site:
 
     async def join(self, name: str, **options: Any) -> Any:
         """One more client; its connection. Without `expose` it only calls."""
-        options.setdefault("expose", ())
+        options = {"expose": (), "workers": 1, **options}
         node = self.world.Client(name, **self.address, **options)
         conn = await self.world.call(node.connect)
         self.nodes[name] = node
@@ -84,7 +89,8 @@ class Site:
         """Start the server; again, after a stop, with the port it had."""
         where: dict[str, Any] = {"port": port} if self.transport == "tcp" else self.address
         if self.topology == "service":
-            self.server = self.world.Service("server", **where, **self._server, **self._worker)
+            options = {"workers": 1, **self._server, **self._worker}
+            self.server = self.world.Service("server", **where, **options)
         else:
             self.server = self.world.Router("server", **where, **self._server)
         await self.world.call(self.server.start)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextvars
+import inspect
 import threading
 from functools import partial
 
 import pytest
 from gates import Gate, new_gate
+from loops import here, pause
 from sites import Site, over_router, over_tcp
 from worlds import World
 
@@ -112,14 +113,14 @@ async def cb_context_async(value: str) -> str:
     """The same in a coroutine."""
     found = variable.get()
     variable.set(value)
-    await asyncio.sleep(0)
+    await pause(0)
     return found
 
 
 @callback
 async def cb_loop() -> tuple[int, int]:
     """The loop and the thread that coroutines run on."""
-    return id(asyncio.get_running_loop()), threading.get_ident()
+    return id(here()), threading.get_ident()
 
 
 async def test_a_class(world: World, site: Site) -> None:
@@ -158,15 +159,18 @@ async def test_callback_returns_what_it_was_given(world: World, site: Site) -> N
     assert cb_not_this() == "aliased"
     assert isinstance(Shop(), Base)
     Shop.built -= 1
-    assert asyncio.iscoroutinefunction(cb_loop)
+    assert inspect.iscoroutinefunction(cb_loop)
 
 
-async def test_coroutines_share_a_loop_of_the_nodes_own(world: World, site: Site) -> None:
+async def test_coroutines_share_the_loop_of_their_node(world: World, site: Site) -> None:
     rpc = site.conn.rpc(timeout=5)
     loops = {tuple(await world.call(rpc.cb_loop)) for _ in range(5)}
     assert len(loops) == 1
-    ((_, thread),) = loops
-    assert thread != threading.get_ident()
+    if world.awaits:  # the loop that it was started on
+        assert loops == {(id(here()), threading.get_ident())}
+    else:  # one of its own
+        ((_, thread),) = loops
+        assert thread != threading.get_ident()
 
 
 async def test_context_variables_are_set_for_each_call(world: World, site: Site) -> None:
@@ -181,6 +185,24 @@ async def test_one_worker_is_one_thread(world: World, site: Site) -> None:
     idents = await world.together([partial(site.conn.rpc(timeout=9).thread_id) for _ in range(40)])
     assert len(set(idents)) == 1
     assert idents[0] not in (threading.get_ident(), threading.main_thread().ident)
+
+
+@pytest.mark.site(worker={"workers": None})
+@pytest.mark.parametrize("names", [["hold"], ["hold_async"], ["hold", "hold_async"]], ids=str)
+async def test_how_many_run_at_once_where_nobody_says(
+    world: World, site: Site, gate: Gate, names: list[str]
+) -> None:
+    rpc = site.conn.rpc(timeout=30)
+    many = (world.workers + 20) // len(names) * len(names)
+    calls = [world.begin(getattr(rpc, names[i % len(names)]), gate.key) for i in range(many)]
+    await world.until(lambda: gate.inside == world.workers)
+    await world.until(lambda: site.worker.stats()["queued"] == many - world.workers)
+    assert gate.inside == world.workers
+    gate.open()
+    for one in calls:
+        await one.result()
+    assert gate.most == world.workers
+    await site.settled()
 
 
 async def test_one_worker_is_one_at_a_time(world: World, site: Site, gate: Gate) -> None:

@@ -237,12 +237,12 @@ async def test_small_calls_arrive_in_order(world: World, site: Site, gate: Gate)
     assert gate.notes == list(range(2000))
 
 
-async def test_fifty_threads_on_one_connection(world: World, site: Site) -> None:
+async def test_fifty_who_share_a_connection(world: World, site: Site) -> None:
     echo = site.conn.rpc(timeout=30).echo
 
-    def talk(who: int) -> None:
+    async def talk(who: int) -> None:
         for turn in range(100):
-            assert echo((who, turn)) == (who, turn)
+            assert await world.call(echo, (who, turn)) == (who, turn)
 
-    await world.together([partial(talk, who) for who in range(50)])
+    await world.side_by_side(talk(who) for who in range(50))
     await site.settled()

@@ -5,11 +5,11 @@ Each test looks at the worker's own state and at the gauges of every side.
 
 from __future__ import annotations
 
-import asyncio
 import time
 
 import pytest
 from gates import Gate, gate_of, new_gate
+from loops import cancelled, pause, shielded
 from programs import Programs
 from sites import Site, over_router
 from worlds import World
@@ -24,10 +24,11 @@ async def cancel_stubborn(key: int) -> str:
     gate = gate_of(key)
     gate.enter()
     try:
-        await asyncio.sleep(30)
-    except asyncio.CancelledError:
+        await pause(30)
+    except cancelled():
         gate.cancelled += 1
-        await asyncio.sleep(0.2)
+        with shielded():
+            await pause(0.2)
         gate.notes.append("cleaned")
         raise
     return "never"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 
 import pytest
 from gates import Gate, new_gate
-from sites import Site
+from sites import Site, awaited_only
 from worlds import World
 
 from daffi.exceptions import CallTimeout, Overloaded
@@ -22,10 +23,10 @@ class Flood:
         self._site = site
         self._key = key
 
-    def run(self) -> None:
+    async def run(self) -> None:
         send = self._site.conn.rpc_nowait().note
         for value in range(MANY):
-            send(self._key, value)
+            await self._site.world.call(send, self._key, value)
             self.sent += 1
 
     async def stalled(self, world: World) -> int:
@@ -44,7 +45,7 @@ async def test_a_full_pipe_holds_the_producer_and_loses_nothing(
     blocked = world.begin(site.conn.rpc(timeout=60).hold, gate.key, "done")
     await world.until(lambda: gate.inside == 1)
     flood = Flood(site, notes.key)
-    flooding = world.begin(flood.run)
+    flooding = world.spawn(flood.run())
     assert 500 < await flood.stalled(world) < MANY
     assert site.worker.stats()["queued"] <= 1_100  # of one connection
 
@@ -71,7 +72,7 @@ async def test_one_who_floods_does_not_stop_another(world: World, site: Site, ga
     blocked = world.begin(site.conn.rpc(timeout=60).hold, gate.key)
     await world.until(lambda: gate.inside == 1)
     flood = Flood(site, notes.key)
-    flooding = world.begin(flood.run)
+    flooding = world.spawn(flood.run())
     await flood.stalled(world)
     waits = world.begin(other.rpc(timeout=60).add, 1, 2)
     await world.sleep(0.2)
@@ -90,7 +91,7 @@ async def test_answers_flow_while_the_pipe_is_full(world: World, site: Site, gat
     blocked = world.begin(site.conn.rpc(timeout=0.5).hold_async, gate.key)
     await world.until(lambda: gate.inside == 1)
     flood = Flood(site, notes.key)
-    flooding = world.begin(flood.run)
+    flooding = world.spawn(flood.run())
     with pytest.raises(CallTimeout):
         await blocked.result()
     await world.until(lambda: gate.cancelled == 1)
@@ -99,3 +100,27 @@ async def test_answers_flow_while_the_pipe_is_full(world: World, site: Site, gat
     await flooding.result(within=30)
     await world.until(lambda: len(notes.notes) == MANY, within=30)
     await site.settled()
+
+
+@awaited_only
+async def test_what_nobody_awaits_is_refused_when_the_pipe_is_full(
+    world: World, site: Site, gate: Gate
+) -> None:
+    """It can't wait, and nothing may grow without end; what was taken is not lost."""
+    notes = new_gate()
+    blocked = world.begin(site.conn.rpc(timeout=60).hold, gate.key, "done")
+    await world.until(lambda: gate.inside == 1)
+    send = site.conn.rpc_nowait().note
+    taken = 0
+    with pytest.raises(Overloaded):
+        for taken in itertools.count():
+            send(notes.key, taken)
+            if taken % 100 == 0:
+                await world.sleep(0)
+    assert 100 < taken < 200_000
+    gate.open()
+    assert await blocked.result() == "done"
+    await world.until(lambda: len(notes.notes) == taken, within=30)
+    assert notes.notes == list(range(taken))
+    await site.settled()
+    await world.call(send, notes.key, "again")

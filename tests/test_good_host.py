@@ -9,7 +9,7 @@ from functools import partial
 import pytest
 from gates import Gate
 from programs import Programs
-from sites import Site, over_service, over_tcp
+from sites import Site, blocking_only, over_service, over_tcp
 from worlds import World
 
 SIGNALS = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -117,6 +117,7 @@ def test_join_puts_the_handlers_back(programs: Programs) -> None:
     assert program.stderr == ""
 
 
+@blocking_only
 @over_tcp
 @over_service
 async def test_join_in_another_thread_takes_over_no_signal(

@@ -7,10 +7,10 @@ import signal
 import pytest
 from gates import Gate
 from programs import Program, Programs
-from sites import Site, over_tcp
+from sites import Site, blocking_only, over_tcp
 from worlds import World
 
-pytestmark = over_tcp
+pytestmark = [blocking_only, over_tcp]
 
 HEARD = 1.0  # seconds; 0.2 by contract, and some noise of the machine
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from functools import partial
 from typing import Any
 
 import pytest
@@ -61,29 +60,30 @@ async def test_five_thousand_in_flight(world: World, site: Site, gate: Gate) -> 
 
 
 @pytest.mark.site(worker={"workers": 4})
-async def test_a_mixture_gives_each_its_own(world: World, site: Site) -> None:
-    """Results, failures, timeouts and large ones side by side, from sixteen threads."""
+async def test_a_mixture_gives_each_its_own(world: World, site: Site, gate: Gate) -> None:
+    """Results, failures, timeouts and large ones side by side, from sixteen callers."""
 
-    def mix(who: int) -> None:
+    async def mix(who: int) -> None:
         conn: Any = site.conn
         for turn in range(60):
             mark = who * 1000 + turn
             kind = turn % 6
             if kind == 0:
                 with pytest.raises(TypeError):
-                    conn.rpc(timeout=30).add(mark, "text")
+                    await world.call(conn.rpc(timeout=30).add, mark, "text")
             elif kind == 1:
                 with pytest.raises(CallTimeout):
-                    conn.rpc(timeout=0.001).nap(0.01)
+                    await world.call(conn.rpc(timeout=0.01).hold_async, gate.key)
             elif kind == 2:
                 size = 70_000 + mark
-                assert len(conn.rpc(timeout=30).echo(b"x" * size)) == size
+                assert len(await world.call(conn.rpc(timeout=30).echo, b"x" * size)) == size
             elif kind == 3:
-                assert set(conn.cast(timeout=30).echo(mark).values()) == {mark}
+                answers = await world.call(conn.cast(timeout=30).echo, mark)
+                assert set(answers.values()) == {mark}
             elif kind == 4:
-                assert conn.rpc(timeout=30, serde="JSON").echo([mark]) == [mark]
+                assert await world.call(conn.rpc(timeout=30, serde="JSON").echo, [mark]) == [mark]
             else:
-                assert conn.rpc(timeout=30).add_async(mark, 1) == mark + 1
+                assert await world.call(conn.rpc(timeout=30).add_async, mark, 1) == mark + 1
 
-    await world.together([partial(mix, who) for who in range(16)])
+    await world.side_by_side(mix(who) for who in range(16))
     await site.settled()

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 from gates import Gate
-from sites import Site, over_router, over_tcp
+from loops import pause
+from sites import Site, awaited_only, over_router, over_tcp
 from worlds import World
 
 from daffi import alias, callback
@@ -115,6 +116,36 @@ async def test_a_handler_that_raises_is_logged_and_harms_nothing(
     await world.until(lambda: connected("newcomer") in heard)
     logged = [record for record in caplog.records if record.name.startswith("daffi")]
     assert any(one.exc_info and "newcomer" in str(one.exc_info[1]) for one in logged)
+    assert await world.call(site.conn.rpc(timeout=5).add, 1, 2) == 3
+
+
+@awaited_only
+async def test_a_handler_may_be_a_coroutine(world: World, site: Site) -> None:
+    """They run one at a time and in order all the same, and one that raises harms nothing."""
+    heard: list[tuple[str, Event]] = []
+
+    async def slow(event: Event) -> None:
+        heard.append(("begins", event))
+        await pause(0.05)
+        heard.append(("ends", event))
+
+    async def broken(event: Event) -> None:
+        await pause(0)
+        raise RuntimeError("meant to be")
+
+    site.caller.add_event_handler(slow)
+    site.caller.add_event_handler(broken)
+    site.caller.add_event_handler(lambda event: heard.append(("after", event)))
+    await site.join("visitor")
+    await world.call(site.nodes["visitor"].stop)
+    await world.until(lambda: ("after", disconnected("visitor")) in heard)
+    assert in_order(
+        [event for kind, event in heard if kind == "after"],
+        [connected("visitor"), disconnected("visitor")],
+    )
+    for first in range(0, len(heard), 3):
+        (_, event), *_ = turn = heard[first : first + 3]
+        assert turn == [("begins", event), ("ends", event), ("after", event)]
     assert await world.call(site.conn.rpc(timeout=5).add, 1, 2) == 3
 
 

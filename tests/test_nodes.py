@@ -237,26 +237,27 @@ def test_ipv6() -> None:
                 assert conn.rpc(timeout=5).add(1, 2) == 3
 
 
-def test_with_gives_the_connection_or_the_server() -> None:
-    with Service("server") as server:
-        assert isinstance(server, Service)
-        client = Client("caller", port=server.port, expose=())
-        with client as conn:
-            assert conn.rpc(timeout=5).add(1, 2) == 3
+async def test_with_gives_the_connection_or_the_server(world: World) -> None:
+    async with world.entered(world.Service("server")) as server:
+        assert isinstance(server, world.Service)
+        client = world.Client("caller", port=server.port, expose=())
+        async with world.entered(client) as conn:
+            assert await world.call(conn.rpc(timeout=5).add, 1, 2) == 3
         with pytest.raises(DaffiError):
-            conn.rpc(timeout=5).add(1, 2)
-    with Router("server") as router:
-        assert isinstance(router, Router)
+            await world.call(conn.rpc(timeout=5).add, 1, 2)
+    async with world.entered(world.Router("server")) as router:
+        assert isinstance(router, world.Router)
 
 
 async def test_many_nodes_in_one_process(world: World, site: Site) -> None:
-    with (
-        Router("another") as router,
-        Service("third") as service,
-        Client("w1", port=router.port),
-        Client("w2", port=router.port),
-        Client("c1", port=router.port, expose=()) as routed,
-        Client("c2", port=service.port, expose=()) as direct,
+    Client, enter = world.Client, world.entered
+    async with (
+        enter(world.Router("another")) as router,
+        enter(world.Service("third")) as service,
+        enter(Client("w1", port=router.port)),
+        enter(Client("w2", port=router.port)),
+        enter(Client("c1", port=router.port, expose=())) as routed,
+        enter(Client("c2", port=service.port, expose=())) as direct,
     ):
         assert set(await world.call(routed.cast(timeout=5).add, 1, 2)) == {"w1", "w2"}
         assert await world.call(direct.rpc(timeout=5).add, 1, 2) == 3

@@ -95,6 +95,7 @@ async def test_a_worker_that_comes_back_offers_again(
     await world.call(node.connect)
     heard: list[Event] = []
     site.caller.add_event_handler(heard.append)
+    await world.until(lambda: {"type": "connected", "member": "remote"} in heard)
     pinned = site.conn.rpc(timeout=10, receiver="remote")
     thread = await world.call(pinned.thread_id)
     for _ in range(3):

@@ -39,20 +39,18 @@ def shared_buffer(value: int) -> bytearray:
     return reused
 
 
-def fifty(send: Callable[[Any], None], key: int, first: int) -> Callable[[], None]:
+async def fifty(world: World, send: Callable[[Any], Any], key: int, first: int) -> None:
     """Send fifty items, one after another."""
-
-    def work() -> None:
-        for value in range(first, first + 50):
-            send({"key": key, "value": value})
-
-    return work
+    for value in range(first, first + 50):
+        await world.call(send, {"key": key, "value": value})
 
 
 async def test_a_kept_stream_serves_many_threads(world: World, site: Site, gate: Gate) -> None:
     async def share() -> None:
         send = site.conn.stream(timeout=30, serde="PICKLE").shared_keep
-        await world.together(fifty(send, gate.key, first) for first in (0, 100, 200, 300))
+        await world.side_by_side(
+            fifty(world, send, gate.key, first) for first in (0, 100, 200, 300)
+        )
 
     await share()
     assert sorted(gate.notes) == [h + v for h in (0, 100, 200, 300) for v in range(50)]

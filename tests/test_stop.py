@@ -13,7 +13,7 @@ from gates import Gate, gate_of
 from sites import Site, over_service, over_tcp
 from worlds import World
 
-from daffi import Client, Service, callback
+from daffi import callback
 from daffi.exceptions import DaffiError
 
 
@@ -27,16 +27,26 @@ def stop_me(key: int) -> str:
     return "stopped"
 
 
+@callback
+async def stop_me_async(key: int) -> str:
+    """The same for a node whose methods are awaited."""
+    gate = gate_of(key)
+    before = time.monotonic()
+    await stopped[0].stop()
+    gate.notes.append(time.monotonic() - before)
+    return "stopped"
+
+
 stopped: list[Any] = []
 
 
 async def test_what_was_sent_is_not_lost(world: World, site: Site, gate: Gate) -> None:
     conn = await site.join("quick")
 
-    def send_and_stop() -> None:
+    def send_and_stop() -> Any:
         for value in range(1000):
             conn.rpc_nowait().note(gate.key, value)
-        site.nodes["quick"].stop()
+        return site.nodes["quick"].stop()
 
     await world.call(send_and_stop)
     await world.until(lambda: len(gate.notes) == 1000)
@@ -48,17 +58,15 @@ async def test_what_was_sent_and_is_large_is_not_lost(world: World, site: Site, 
     for name, style in (("s", "stream_nowait"), ("r", "rpc_nowait"), ("c", "cast_nowait")):
         conn = await site.join(name)
 
-        def send_and_stop(conn: Any = conn, style: str = style, name: str = name) -> None:
-            proxy = getattr(conn, style)(serde="PICKLE")
-            if style == "stream_nowait":
-                proxy.stop_keep({"key": gate.key, "data": b"x" * 500_000} for _ in range(20))
-            else:
-                for _ in range(20):
-                    proxy.stop_keep({"key": gate.key, "data": b"x" * 500_000})
-            site.nodes[name].stop()
-
+        proxy = getattr(conn, style)(serde="PICKLE")
+        item = {"key": gate.key, "data": b"x" * 500_000}
         gate.notes.clear()
-        await world.call(send_and_stop)
+        if style == "stream_nowait":
+            await world.call(proxy.stop_keep, (item for _ in range(20)))
+        else:
+            for _ in range(20):
+                proxy.stop_keep(item)
+        await world.call(site.nodes[name].stop)
         await world.until(lambda: len(gate.notes) == 20)
         assert gate.notes == [500_000] * 20
     await site.settled()
@@ -128,7 +136,9 @@ async def test_stop_of_one_that_never_started(world: World) -> None:
 async def test_from_a_callback(world: World, site: Site, gate: Gate) -> None:
     """It does not wait for the callback that it is called from; the answer still arrives."""
     stopped[:] = [site.worker]
-    assert await world.call(site.conn.rpc(timeout=20).stop_me, gate.key) == "stopped"
+    rpc = site.conn.rpc(timeout=20)
+    stop_me = rpc.stop_me_async if world.awaits else rpc.stop_me
+    assert await world.call(stop_me, gate.key) == "stopped"
     assert gate.notes[0] < 3
     await world.call(site.worker.join)
 
@@ -154,24 +164,25 @@ async def test_it_does_not_wait_for_ever(world: World, site: Site, gate: Gate) -
         await running.result(within=5)
 
 
-def test_nothing_is_left_of_stopped_nodes() -> None:
+async def test_nothing_is_left_of_stopped_nodes(world: World) -> None:
     def threads() -> set[str]:
         return {thread.name for thread in threading.enumerate() if thread.is_alive()}
 
-    def turn() -> None:
-        with Service("server", workers=4) as service:
-            client = Client("caller", port=service.port, expose=())
+    async def turn() -> None:
+        async with world.entered(world.Service("server", workers=4)) as service:
+            client = world.Client("caller", port=service.port, expose=())
             client.add_event_handler(lambda event: None)
-            with client as conn:
-                assert conn.rpc(timeout=5).add(1, 2) == conn.rpc(timeout=5).add_async(1, 2) == 3
+            async with world.entered(client) as conn:
+                for name in ("add", "add_async"):
+                    assert await world.call(getattr(conn.rpc(timeout=5), name), 1, 2) == 3
 
-    turn()
+    await turn()
     before = len(threading.enumerate())
     for _ in range(10):
-        turn()
+        await turn()
     deadline = time.monotonic() + 5
     while len(threading.enumerate()) > before and time.monotonic() < deadline:
-        time.sleep(0.02)
+        await world.sleep(0.02)
     assert len(threading.enumerate()) <= before, threads()
 
 

@@ -6,18 +6,18 @@ import array
 import itertools
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
 from gates import Gate, gate_of
+from loops import pause
 from memory import resident
-from programs import Programs
-from sites import Site, over_router, over_service, over_tcp
+from sites import Site, awaited_only, over_service, over_tcp
 from worlds import World
 
 from daffi import callback
-from daffi.exceptions import CallTimeout, Disconnected, TransmissionFailure
+from daffi.exceptions import CallTimeout, TransmissionFailure
 
 whole: list[Any] = []  # what `stream_opaque` got
 
@@ -40,18 +40,6 @@ async def stream_keep_async(item: tuple[int, Any]) -> None:
 
 
 @callback
-def stream_where(item: tuple[int, Any]) -> None:
-    """Keep which thread, so which worker, got an item."""
-    gate_of(item[0]).notes.append(threading.get_ident())
-
-
-@callback
-def stream_chunk(item: dict[str, int]) -> None:
-    """The same for an item that is not iterated."""
-    gate_of(item["key"]).notes.append(threading.get_ident())
-
-
-@callback
 def stream_waits_at(item: tuple[int, int, int]) -> None:
     """Wait at the gate with one of the items."""
     key, value, stop = item
@@ -64,12 +52,30 @@ def stream_waits_at(item: tuple[int, int, int]) -> None:
 
 
 @callback
+async def stream_waits_at_async(item: tuple[int, int, int]) -> None:
+    """The same in a coroutine."""
+    key, value, stop = item
+    gate = gate_of(key)
+    gate.enter()
+    if value == stop:
+        await gate.wait_here()
+    gate.notes.append(value)
+    gate.leave()
+
+
+@callback
 def stream_raises_at(item: tuple[int, int, int]) -> None:
     """Raise with one of the items."""
     key, value, stop = item
     if value == stop:
         raise ValueError(f"not {value}")
     gate_of(key).notes.append(value)
+
+
+@callback
+async def stream_raises_at_async(item: tuple[int, int, int]) -> None:
+    """The same in a coroutine."""
+    stream_raises_at(item)
 
 
 @callback
@@ -92,9 +98,15 @@ async def test_one_at_a_time_and_in_order(
     await site.settled()
 
 
+KINDS = pytest.mark.parametrize("kind", ["", "_async"])  # of the callback
+
+
+@KINDS
 @pytest.mark.site(worker={"workers": 4})
-async def test_different_streams_run_in_parallel(world: World, site: Site, gate: Gate) -> None:
-    send = site.conn.stream(serde="PICKLE", timeout=20).stream_waits_at
+async def test_different_streams_run_in_parallel(
+    world: World, site: Site, gate: Gate, kind: str
+) -> None:
+    send = getattr(site.conn.stream(serde="PICKLE", timeout=20), f"stream_waits_at{kind}")
     running = [world.begin(send, [(gate.key, i, i)]) for i in range(4)]
     await world.until(lambda: gate.inside == 4)
     gate.open()
@@ -102,8 +114,9 @@ async def test_different_streams_run_in_parallel(world: World, site: Site, gate:
         await one.result()
 
 
+@KINDS
 async def test_each_item_is_acknowledged_before_the_next(
-    world: World, site: Site, gate: Gate
+    world: World, site: Site, gate: Gate, kind: str
 ) -> None:
     taken: list[int] = []
 
@@ -112,7 +125,8 @@ async def test_each_item_is_acknowledged_before_the_next(
             taken.append(value)
             yield (gate.key, value, 1)
 
-    running = world.begin(site.conn.stream(serde="PICKLE").stream_waits_at, items())
+    send = getattr(site.conn.stream(serde="PICKLE"), f"stream_waits_at{kind}")
+    running = world.begin(send, items())
     await world.until(lambda: gate.inside == 1)
     await world.sleep(0.2)
     assert gate.notes == [0]
@@ -122,8 +136,9 @@ async def test_each_item_is_acknowledged_before_the_next(
     assert gate.notes == [0, 1, 2, 3, 4]
 
 
-async def test_nowait_is_not_acknowledged(world: World, site: Site, gate: Gate) -> None:
-    send = site.conn.stream_nowait(serde="PICKLE").stream_waits_at
+@KINDS
+async def test_nowait_is_not_acknowledged(world: World, site: Site, gate: Gate, kind: str) -> None:
+    send = getattr(site.conn.stream_nowait(serde="PICKLE"), f"stream_waits_at{kind}")
     await world.begin(send, [(gate.key, i, 0) for i in range(20)]).result(within=5)
     assert gate.notes == []
     gate.open()
@@ -161,7 +176,10 @@ async def test_a_chunk_that_takes_too_long_ends_it(world: World, site: Site, gat
     assert gate.notes == [0, 1, 2]
 
 
-async def test_a_callback_that_raises_ends_it(world: World, site: Site, gate: Gate) -> None:
+@KINDS
+async def test_a_callback_that_raises_ends_it(
+    world: World, site: Site, gate: Gate, kind: str
+) -> None:
     taken: list[int] = []
 
     def items() -> Iterator[tuple[int, int, int]]:
@@ -169,7 +187,7 @@ async def test_a_callback_that_raises_ends_it(world: World, site: Site, gate: Ga
             taken.append(value)
             yield (gate.key, value, 3)
 
-    send = site.conn.stream(timeout=10, serde="PICKLE").stream_raises_at
+    send = getattr(site.conn.stream(timeout=10, serde="PICKLE"), f"stream_raises_at{kind}")
     with pytest.raises(ValueError, match="not 3"):
         await world.call(send, items())
     assert gate.notes == [0, 1, 2] and len(taken) <= 5
@@ -219,6 +237,54 @@ async def test_nobody_takes_a_stream_without_items(world: World, site: Site) -> 
     await site.settled()
 
 
+@awaited_only
+@pytest.mark.parametrize("style", ["stream", "stream_nowait"])
+async def test_an_async_generator(world: World, site: Site, gate: Gate, style: str) -> None:
+    """Its items are asked for as they are sent, and it is closed when the stream fails."""
+    closed: list[int] = []
+
+    async def items(many: int, stop: int) -> AsyncIterator[tuple[int, int, int]]:
+        try:
+            for value in range(many):
+                await pause(0.001)
+                if value == stop:
+                    raise OSError("no more")
+                yield (gate.key, value, 30)
+        finally:
+            closed.append(many)
+
+    stream = getattr(site.conn, style)(serde="PICKLE", timeout=10)
+    await world.call(stream.stream_raises_at_async, items(20, -1))
+    await world.until(lambda: gate.notes == list(range(20)))
+    with pytest.raises(OSError, match="no more"):
+        await world.call(stream.stream_raises_at_async, items(21, 5))
+    await world.until(lambda: gate.notes == [*range(20), *range(5)])
+    assert closed == [20, 21]
+    if style == "stream":
+        with pytest.raises(ValueError, match="not 30"):
+            await world.call(stream.stream_raises_at_async, items(1000, -1))
+        assert closed == [20, 21, 1000]
+    await site.settled()
+
+
+@awaited_only
+@over_tcp
+async def test_a_generator_that_waits_holds_nobody_up(world: World, site: Site, gate: Gate) -> None:
+    async def items() -> AsyncIterator[tuple[int, int]]:
+        yield (gate.key, 0)
+        await gate.wait_here()
+        yield (gate.key, 1)
+
+    running = world.begin(site.conn.stream(serde="PICKLE", timeout=0.3).stream_keep, items())
+    await world.until(lambda: gate.notes == [0])
+    for value in range(20):
+        assert await world.call(site.conn.rpc(timeout=5).echo, value) == value
+    await world.sleep(0.4)  # longer than a chunk may take: it is not the chunk that does
+    gate.open()
+    await running.result(within=5)
+    assert gate.notes == [0, 1]
+
+
 @over_tcp
 async def test_text_mappings_and_buffers_are_one_chunk(world: World, site: Site) -> None:
     opaque = site.conn.stream(timeout=10).stream_opaque
@@ -247,72 +313,6 @@ async def test_opaque_refuses_what_it_cannot_carry(world: World, site: Site) -> 
         await world.call(site.conn.stream(timeout=10).stream_opaque)
     with pytest.raises(TypeError):
         await world.call(site.conn.stream(timeout=10).stream_opaque, b"1", b"2")
-    await site.settled()
-
-
-@over_router
-@pytest.mark.parametrize("style", ["stream", "stream_nowait"])
-async def test_a_stream_stays_with_one_worker(
-    world: World, site: Site, gate: Gate, style: str
-) -> None:
-    for name in ("second", "third"):
-        await site.join(name, expose=None)
-    begin = getattr(site.conn, style)
-    for _ in range(6):
-        gate.notes.clear()
-        items = [(gate.key, i) for i in range(20)]
-        await world.call(begin(serde="PICKLE").stream_where, items)
-        await world.until(lambda: len(gate.notes) == 20)
-        assert len(set(gate.notes)) == 1
-    gate.notes.clear()
-    for _ in range(6):  # new streams take turns
-        await world.call(begin(serde="PICKLE").stream_where, [(gate.key, 0)])
-    await world.until(lambda: len(gate.notes) == 6)
-    assert len(set(gate.notes)) == 3
-
-
-@over_router
-@pytest.mark.parametrize("style", ["stream", "stream_nowait"])
-async def test_a_kept_proxy_called_chunk_by_chunk_stays_too(
-    world: World, site: Site, gate: Gate, style: str
-) -> None:
-    for name in ("second", "third"):
-        await site.join(name, expose=None)
-    kept = getattr(site.conn, style)(serde="PICKLE")
-    for value in range(12):
-        await world.call(kept.stream_chunk, {"key": gate.key, "value": value})
-    await world.until(lambda: len(gate.notes) == 12)
-    assert len(set(gate.notes)) == 1
-
-
-@over_router
-async def test_a_receiver_pins_a_stream(world: World, site: Site, gate: Gate) -> None:
-    await site.join("second", expose=None)
-    pinned = site.conn.rpc(timeout=10, receiver="second").thread_id
-    second = await world.call(pinned)
-    stream = site.conn.stream(serde="PICKLE", receiver="second", timeout=10)
-    await world.call(stream.stream_where, [(gate.key, 0)] * 3)
-    assert gate.notes == [second] * 3
-
-
-@over_router
-async def test_the_death_of_its_worker_fails_it(
-    world: World, site: Site, programs: Programs
-) -> None:
-    mortal = programs.ready("serve.py", "worker", "--url", site.url, "--name", "mortal")
-    await world.call(site.conn.wait_for_members, "mortal", timeout=5)
-    endless = (i for i in itertools.count())
-    stream = site.conn.stream(receiver="mortal", serde="PICKLE")
-    running = world.begin(stream.tell, endless)
-    for _ in range(3):
-        await world.thread(mortal.expect, "told")
-    killed = mortal.kill()
-    with pytest.raises(Disconnected) as caught:
-        await running.result(within=5)
-    assert time.monotonic() - killed < 2
-    assert caught.value.worker == "mortal"
-    with pytest.raises((Disconnected, TransmissionFailure)):  # it does not move to another
-        await world.call(stream.tell, b"more")
     await site.settled()
 
 

@@ -1,17 +1,18 @@
 """Callbacks that tell on standard output what happens to them.
 
 For programs whose test looks at the worker from another process: one line per fact, the
-first word says which. Imports `daffi` and the standard library.
+first word says which. Imports `daffi` and `loops`.
 """
 
 from __future__ import annotations
 
-import asyncio
 import signal
 import sys
 import threading
 import time
 from typing import Any
+
+from loops import cancelled, pause
 
 from daffi import callback
 
@@ -55,8 +56,8 @@ async def tell_nap_async(seconds: float) -> float:
     """Say when it begins and ends, and how."""
     say("entered")
     try:
-        await asyncio.sleep(seconds)
-    except asyncio.CancelledError:
+        await pause(seconds)
+    except cancelled():
         say("cancelled")
         raise
     say("finished")
