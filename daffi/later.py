@@ -217,19 +217,25 @@ class StreamFunction:
                 payload, call = self._chunks.popleft()
                 if call.done():  # it was cancelled
                     continue
-                stream, taken = self._open or self._begin(), False
-                self._open = stream
                 try:
-                    taken = await self._send(stream, payload, completions)
+                    await self._send_chunk(payload, completions)
                     call.set_result(None)
                 except Exception as error:
                     call.set_exception(error)
-                finally:
-                    if not taken:
-                        self._open = None
-                        stream.end()
         finally:
             self._sending = False
+
+    async def _send_chunk(self, payload: Any, completions: Completions) -> None:
+        stream = self._open
+        if stream is None:
+            stream = self._open = self._begin()
+        taken = False
+        try:
+            taken = await self._send(stream, payload, completions)
+        finally:
+            if not taken:
+                self._open = None
+                stream.end()
 
 
 class _Driven:
