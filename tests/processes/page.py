@@ -50,7 +50,7 @@ async def run_blocks(world: Any, text: str) -> None:
 
 
 before, _, after = PAGE.read_text("utf-8").partition("\n## Trio\n")
-asyncio.run(run_blocks(daffi.aio, before), debug=True)
+asyncio.run(run_blocks(daffi.aio, before))
 if after:
     trio.run(run_blocks, daffi.trio, after)
 print("ran", len(BLOCK.findall(before + after)))
