@@ -202,6 +202,8 @@ class StreamFunction:
                 raise
             _log.warning("a stream that nobody waits for failed: %s", failure)
             return False
+        finally:
+            del sending  # which has the exception, whose traceback has this frame
         return True
 
     def _add_chunk(self, chunk: Any, completions: Completions) -> Call:
@@ -236,10 +238,12 @@ class StreamFunction:
         try:
             if self._open is None:
                 self._open = self._begin()
-            sending: Call = self._open.send(payload, self._timeout, completions)
+            sending = self._open.send(payload, self._timeout, completions)
             # Not by cancelling it: whoever awaits it here goes on with the next chunk.
             job.cancel = partial(sending.set_exception, _GivenUp())
-            taken = await self._sent(sending)
+            waiting = self._sent(sending)
+            del sending
+            taken = await waiting
         except Exception as error:
             job.call.set_exception(error)
         except BaseException:
@@ -248,6 +252,7 @@ class StreamFunction:
         else:
             job.call.set_result(None)
         finally:
+            job.cancel = None
             if not taken and self._open is not None:
                 self._open.end()
                 self._open = None

@@ -40,6 +40,13 @@ async def aio_raise(text: str) -> None:
     raise ValueError(text)
 
 
+@callback
+async def aio_linger(seconds: float) -> float:
+    """Take some time."""
+    await asyncio.sleep(seconds)
+    return seconds
+
+
 class Place:
     """A Service and a caller, or a Router, a worker and a caller."""
 

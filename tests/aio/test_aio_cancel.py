@@ -24,12 +24,6 @@ _conns: dict[str, Any] = {}
 
 
 @callback
-async def aio_deadline() -> float | None:
-    """When its call is too late."""
-    return current_call().deadline
-
-
-@callback
 async def aio_nested(key: int, depth: int) -> Any:
     """Call itself on, and at the bottom run until cancelled."""
     gate = gate_of(key)
@@ -56,13 +50,6 @@ async def aio_wait(key: int) -> None:
         raise
     finally:
         gate.leave()
-
-
-@callback
-async def aio_linger(seconds: float) -> float:
-    """Take some time."""
-    await asyncio.sleep(seconds)
-    return seconds
 
 
 async def begun(gate: Gate, count: int = 1) -> None:
