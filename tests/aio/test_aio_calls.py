@@ -29,7 +29,7 @@ async def test_create_task(place: Place) -> None:
 async def test_gather(place: Place) -> None:
     call = place.conn.rpc().add(0, 0)
     got = await asyncio.gather(call, place.conn.rpc().add_async(1, 1), call)
-    assert got == [0, 2, 0]
+    assert list(got) == [0, 2, 0]
 
 
 async def test_gather_with_what_is_raised(place: Place) -> None:

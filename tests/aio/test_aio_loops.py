@@ -44,7 +44,7 @@ async def test_loops_in_threads_share_a_client(place: Place) -> None:
         calls = [place.conn.rpc().add_async(number, i) for i in range(200)]
         results.append([value - number for value in await asyncio.gather(*calls)])
 
-    threads = [threading.Thread(target=lambda n=n: asyncio.run(work(n))) for n in range(4)]  # type: ignore[misc]
+    threads = [threading.Thread(target=lambda n=n: asyncio.run(work(n))) for n in range(4)]
     for thread in threads:
         thread.start()
     await work(9)

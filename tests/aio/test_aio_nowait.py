@@ -20,8 +20,7 @@ BLOCK = 16 * 1024
 async def aio_note_when_open(key: int, value: int, _: bytes = b"") -> None:
     """Note a value, once the gate is open."""
     gate = gate_of(key)
-    while not gate.is_open():
-        await asyncio.sleep(0.01)
+    await gate.wait_here()
     gate.notes.append(value)
 
 
@@ -93,7 +92,8 @@ async def send_again(place: Place, stream: Any, gate: Gate) -> None:
     async def send() -> None:
         while True:
             try:
-                return await stream(gate.key)
+                await stream(gate.key)
+                return
             except Overloaded:
                 await asyncio.sleep(0.01)
 

@@ -19,8 +19,7 @@ async def aio_take(item: list[Any]) -> None:
     key, number = item
     gate = gate_of(key)
     gate.notes.append(number)
-    while not gate.is_open():
-        await asyncio.sleep(0.005)
+    await gate.wait_here()
 
 
 @callback

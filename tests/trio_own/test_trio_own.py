@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -23,6 +23,20 @@ if sys.version_info < (3, 11):
     from exceptiongroup import BaseExceptionGroup
 
 Run = Callable[..., Any]
+
+
+@pytest.fixture
+def run() -> Run:
+    """Run an async function in Trio; `TooSlowError` when it hangs."""
+
+    def run(body: Callable[..., Awaitable[Any]], *args: Any) -> Any:
+        async def bounded() -> Any:
+            with trio.fail_after(30):
+                return await body(*args)
+
+        return trio.run(bounded)
+
+    return run
 
 
 @callback
