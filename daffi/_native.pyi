@@ -54,6 +54,10 @@ class Completions:
     """
 
     home: Any
+    @property
+    def closed(self) -> bool:
+        """Whether the loop has ended."""
+
     def __new__(
         cls,
         home: Any,
@@ -68,7 +72,7 @@ class Completions:
 
     def let_go(self) -> None: ...
     def close(self) -> None:
-        """The loop has ended."""
+        """The loop has ended: calls that have not are given up."""
 
 @disjoint_base
 class Call:

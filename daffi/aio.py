@@ -13,19 +13,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import signal
+import os
 import sys
 import threading
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Coroutine
-from contextvars import copy_context
+from collections.abc import Callable, Coroutine
+from contextvars import Context, copy_context
 from functools import partial
 from time import perf_counter
 from typing import Any
+from weakref import WeakKeyDictionary, ref
 
 from daffi import awaited
 from daffi._native import Completions, Job
 from daffi.loop import Errand
+from daffi.signals import heard
 from daffi.tasks import LoopDispatcher
 
 __all__ = [
@@ -45,25 +47,40 @@ _AT_A_STRETCH = 0.001
 _MOST = 100
 
 
-class _Turns:
-    """What comes for one loop, run in the loop's own turns."""
+class _Here(threading.local):
+    """The loop that ran last in a thread, and its queue."""
 
-    __slots__ = ("_again", "_end", "_loop", "_ready", "completions")
+    loop: asyncio.AbstractEventLoop | None = None
+    completions: Completions | None = None
+    inside: Completions | None = None  # while what has come runs
+
+
+_here = _Here()
+if hasattr(os, "register_at_fork"):  # a child made by what has come runs loops of its own
+    os.register_at_fork(after_in_child=lambda: setattr(_here, "inside", None))
+
+
+class _Turns:
+    """What comes for one loop, run in the loop's own turns.
+
+    It belongs to the loop, which lets go of it when it is closed, and that ends it.
+    """
+
+    __slots__ = ("__weakref__", "_again", "_loop", "_ready", "completions", "tasks")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._ready: deque[tuple[Any, Callable[[Any], object], Any]] = deque()
         self._again = False
+        # A loop only refers to its tasks weakly.
+        self.tasks: set[asyncio.Task[Any]] = set()
         self.completions = Completions(loop, loop.call_soon)
         try:
-            loop.add_reader(self.completions.fileno(), self._turn)
+            # In a context of its own, not in that of whoever calls first.
+            Context().run(loop.add_reader, self.completions.fileno(), self._turn)
         except NotImplementedError:
             wake = partial(loop.call_soon_threadsafe, self._turn)
             self.completions = Completions(loop, loop.call_soon, wake=wake)
-        # A loop closes the asynchronous generators that were begun on it before it is closed.
-        self._end = _until_closed(self.completions)
-        with contextlib.suppress(StopIteration):
-            self._end.asend(None).send(None)
 
     def _turn(self) -> None:
         ready = self._ready
@@ -94,27 +111,30 @@ class _Turns:
         self._again = False
         self._turn()
 
-    def close(self) -> None:
-        """The loop is closed."""
+    def keep(self, task: asyncio.Task[Any]) -> None:
+        """Refer to the task until it is done."""
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+
+    def __del__(self, here: _Here = _here) -> None:
+        for task in self.tasks:  # they were not given the time to end, and need not say so
+            task._log_destroy_pending = False  # type: ignore[attr-defined]
         self.completions.close()
+        if here.loop is self._loop:
+            here.loop = here.completions = None
 
 
-async def _until_closed(completions: Completions) -> AsyncGenerator[None, None]:
-    try:
-        yield
-    finally:
-        completions.close()
+_known: WeakKeyDictionary[asyncio.AbstractEventLoop, ref[_Turns]] = WeakKeyDictionary()
 
 
-class _Here(threading.local):
-    """The loop that ran last in a thread, and its queue."""
-
-    loop: asyncio.AbstractEventLoop | None = None
-    turns: _Turns | None = None
-    inside: Completions | None = None  # while what has come runs
-
-
-_here = _Here()
+def _turns(loop: asyncio.AbstractEventLoop) -> _Turns:
+    """Those of that loop, which runs in this thread."""
+    known = _known.get(loop)
+    turns = known() if known is not None else None
+    if turns is None:
+        turns = _Turns(loop)
+        _known[loop] = ref(turns)
+    return turns
 
 
 def _completions() -> Completions:
@@ -122,25 +142,14 @@ def _completions() -> Completions:
     if inside is not None:
         return inside
     loop = asyncio.get_running_loop()  # which asks the system for the process id
-    if loop is not _here.loop:
-        before, old = _here.loop, _here.turns
-        if before is not None and old is not None and before.is_closed():
-            old.close()
-        _here.turns = _Turns(loop)
+    if loop is not _here.loop or _here.completions is None:
+        _here.completions = _turns(loop).completions
         _here.loop = loop
-    assert _here.turns is not None
-    return _here.turns.completions
+    return _here.completions
 
 
 class _Dispatcher(LoopDispatcher):
     """Runs coroutine functions as tasks, eagerly where Python has eager tasks."""
-
-    _home: asyncio.AbstractEventLoop | None = None
-
-    def settle(self, completions: Completions) -> None:
-        """From now on coroutines run on the running loop."""
-        self._home = asyncio.get_running_loop()
-        super().settle(completions)
 
     def start_one(self, job: Job) -> None:
         """Start one job, in a context of its own."""
@@ -149,14 +158,13 @@ class _Dispatcher(LoopDispatcher):
             return
         function, args, kwargs = called
         work = self._perform(job, function, args, kwargs)
-        assert self._home is not None
         task = _start(work, self._home, job.function)
         if task.done():
             return
         if job.oneway:
             _keep(task)
         else:
-            job.on_cancel(task.cancel)  # which the engine keeps, and so the task
+            job.on_cancel(partial(_cancel, task))  # which the engine keeps, and so the task
 
     async def _perform(
         self, job: Job, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -198,13 +206,13 @@ else:
         return loop.create_task(work, name=name)
 
 
-_tasks: set[asyncio.Task[Any]] = set()
-
-
 def _keep(task: asyncio.Task[Any]) -> None:
-    # A loop only refers to its tasks weakly.
-    _tasks.add(task)
-    task.add_done_callback(_tasks.discard)
+    _turns(task.get_loop()).keep(task)
+
+
+def _cancel(task: asyncio.Task[Any], _: object) -> None:
+    _keep(task)  # nobody else does from now on, and it may take its time
+    task.cancel()
 
 
 def _is_cancelling(task: asyncio.Task[Any]) -> bool:
@@ -259,35 +267,19 @@ class _World:
 
     async def until_signal(self, over: Callable[[], Any]) -> bool:
         """Await `over()`, or in the main thread SIGINT or SIGTERM; True for a signal."""
-        ended = asyncio.ensure_future(over())
-        if threading.current_thread() is not threading.main_thread():
-            await ended
-            return False
         loop = asyncio.get_running_loop()
-        heard: asyncio.Future[None] = loop.create_future()
+        ended = asyncio.ensure_future(over())
+        signalled: asyncio.Future[None] = loop.create_future()
 
-        def hear(*_: object) -> None:
-            if not heard.done():
-                heard.set_result(None)
+        def hear() -> None:
+            if not signalled.done():
+                signalled.set_result(None)
 
-        before: dict[signal.Signals, Any] = {}
         try:
-            for number in (signal.SIGINT, signal.SIGTERM):
-                handler = signal.getsignal(number)
-                if handler is None:  # it could not be put back
-                    continue
-                try:
-                    loop.add_signal_handler(number, hear)
-                except (NotImplementedError, RuntimeError):
-                    signal.signal(number, lambda *_: loop.call_soon_threadsafe(hear))
-                before[number] = handler
-            await asyncio.wait([ended, heard], return_when=asyncio.FIRST_COMPLETED)
+            with heard(partial(loop.call_soon_threadsafe, hear)):
+                await asyncio.wait([ended, signalled], return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for number, handler in before.items():
-                with contextlib.suppress(NotImplementedError, RuntimeError):
-                    loop.remove_signal_handler(number)
-                signal.signal(number, handler)
-            heard.cancel()
+            signalled.cancel()
             ended.cancel()
         if ended.done() and not ended.cancelled():
             ended.result()

@@ -60,10 +60,11 @@ class LoopPresence(Presence):
     _home: Completions | None = None
 
     def settle(self, home: Completions) -> None:
-        """The node has begun, on this loop."""
-        self._home = home
-        if self._handlers:
-            self._begin()
+        """The node is up, on this loop."""
+        if self._home is None or self._home.closed:
+            self._home = home
+            if self._handlers:
+                self._begin()
 
     def _begin(self) -> None:
         if self._home is not None:
@@ -156,22 +157,19 @@ class AsyncNode(Node):
 
     async def _begin(self, open: Callable[[Completions], Any]) -> None:
         here = self._world.here()
-        self._settle(here)
-        if not self._may_begin():
-            await self._engine.join(0, here)  # raises what ended it for good, if something has
-            return
-        try:
-            await open(here)
-        except BaseException:
-            self._has_not_begun()
-            raise
-        self._has_begun()
-        assert isinstance(self._presence, LoopPresence)
-        self._presence.settle(here)
-
-    def _settle(self, here: Completions) -> None:
         if isinstance(self._dispatcher, LoopDispatcher):
             self._dispatcher.settle(here)
+        if self._may_begin():
+            try:
+                await open(here)
+            except BaseException:
+                self._has_not_begun()
+                raise
+            self._has_begun()
+        else:
+            await self._engine.join(0, here)  # raises what ended it for good, if something has
+        assert isinstance(self._presence, LoopPresence)
+        self._presence.settle(here)
 
 
 class AsyncServer(AsyncNode):

@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable, Coroutine
+from functools import partial
 from types import AsyncGeneratorType, GeneratorType
 from typing import Any, NamedTuple, Protocol
 
@@ -124,7 +125,7 @@ class StreamFunction:
         self._acknowledged = acknowledged
         self._pack = argument_packer(options.format, acknowledged)
         self._open: Stream | None = None
-        self._chunks: deque[tuple[Any, Call]] = deque()
+        self._chunks: deque[tuple[Any, _Driven]] = deque()
         self._sending = False
 
     def __call__(self, *args: Any, **kwargs: Any) -> Call:
@@ -170,7 +171,7 @@ class StreamFunction:
             try:
                 async for item in items:
                     none = False
-                    if not await self._send(stream, self._pack((item,), {}), completions):
+                    if not await self._sent(self._send(stream, item, completions)):
                         break
             finally:
                 if type(items) is AsyncGeneratorType:
@@ -180,7 +181,7 @@ class StreamFunction:
             try:
                 for item in iterator:
                     none = False
-                    if not await self._send(stream, self._pack((item,), {}), completions):
+                    if not await self._sent(self._send(stream, item, completions)):
                         break
             finally:
                 if type(iterator) is GeneratorType:
@@ -188,15 +189,21 @@ class StreamFunction:
         if none and self._acknowledged:  # that nobody is there raises all the same
             await stream.opened(self._timeout, completions)
 
-    async def _send(self, stream: Stream, payload: Any, completions: Completions) -> bool:
+    def _send(self, stream: Stream, item: Any, completions: Completions) -> Call:
+        sending: Call = stream.send(self._pack((item,), {}), self._timeout, completions)
+        return sending
+
+    async def _sent(self, sending: Call) -> bool:
         """Whether there is somebody who takes it."""
         try:
-            await stream.send(payload, self._timeout, completions)
+            await sending
         except TransmissionFailure as failure:
             if self._acknowledged:
                 raise
             _log.warning("a stream that nobody waits for failed: %s", failure)
             return False
+        finally:
+            del sending  # which has the exception, whose traceback has this frame
         return True
 
     def _add_chunk(self, chunk: Any, completions: Completions) -> Call:
@@ -204,38 +211,55 @@ class StreamFunction:
             raise Overloaded(
                 f"{len(self._chunks)} chunks for {self._name} wait to be sent; await them"
             )
-        call = Call.by_hand(completions)
-        self._chunks.append((self._pack((chunk,), {}), call))
+        payload = self._pack((chunk,), {})
+        job = _Driven(completions)
+        self._chunks.append((payload, job))
         if not self._sending:
             self._sending = True
             self._way.world.spawn(lambda: self._send_chunks(completions))
-        return call
+        return job.call
 
     async def _send_chunks(self, completions: Completions) -> None:
         try:
             while self._chunks:
-                payload, call = self._chunks.popleft()
-                if call.done():  # it was cancelled
-                    continue
-                try:
-                    await self._send_chunk(payload, completions)
-                    call.set_result(None)
-                except Exception as error:
-                    call.set_exception(error)
+                payload, job = self._chunks.popleft()
+                if not job.call.done():  # nobody has cancelled it
+                    await self._send_chunk(payload, job, completions)
+        except BaseException:  # it is the loop that ends
+            for _, job in self._chunks:
+                job.call.cancel()
+            self._chunks.clear()
+            raise
         finally:
             self._sending = False
 
-    async def _send_chunk(self, payload: Any, completions: Completions) -> None:
-        stream = self._open
-        if stream is None:
-            stream = self._open = self._begin()
+    async def _send_chunk(self, payload: Any, job: _Driven, completions: Completions) -> None:
         taken = False
         try:
-            taken = await self._send(stream, payload, completions)
+            if self._open is None:
+                self._open = self._begin()
+            sending = self._open.send(payload, self._timeout, completions)
+            # Not by cancelling it: whoever awaits it here goes on with the next chunk.
+            job.cancel = partial(sending.set_exception, _GivenUp())
+            waiting = self._sent(sending)
+            del sending
+            taken = await waiting
+        except Exception as error:
+            job.call.set_exception(error)
+        except BaseException:
+            job.call.cancel()
+            raise
+        else:
+            job.call.set_result(None)
         finally:
-            if not taken:
+            job.cancel = None
+            if not taken and self._open is not None:
+                self._open.end()
                 self._open = None
-                stream.end()
+
+
+class _GivenUp(Exception):
+    """Whoever awaited a chunk was cancelled."""
 
 
 class _Driven:

@@ -11,6 +11,7 @@ import abc
 import time
 from collections.abc import Iterable
 from contextvars import Context
+from typing import Any
 
 from daffi._native import Completions, Job, Mailbox
 from daffi.dispatch import Dispatcher
@@ -23,6 +24,8 @@ class LoopDispatcher(Dispatcher, abc.ABC):
     def __init__(self, name: str, workers: int) -> None:
         super().__init__(name, Mailbox(workers, True))
         self._threaded = False
+        self._settled: Completions | None = None
+        self._home: Any = None
 
     def offer(self, callbacks: Iterable[Callback]) -> None:
         """From now on these are the functions."""
@@ -40,8 +43,12 @@ class LoopDispatcher(Dispatcher, abc.ABC):
             super().start()
 
     def settle(self, completions: Completions) -> None:
-        """From now on coroutines run on the loop that this queue belongs to."""
-        self.mailbox.settle(completions, self.start_all)
+        """Coroutines run on the loop that this queue belongs to, unless that of another has not
+        ended.
+        """
+        if self._settled is None or self._settled.closed:
+            self._settled, self._home = completions, completions.home
+            self.mailbox.settle(completions, self.start_all)
 
     def start_all(self, jobs: list[Job]) -> None:
         """Start the jobs that came together. Called on the loop."""

@@ -12,8 +12,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import signal
-import threading
 from collections.abc import Callable, Coroutine, Iterator
 from contextvars import Context, copy_context
 from functools import partial
@@ -23,6 +21,7 @@ import trio
 
 from daffi import awaited
 from daffi._native import Call, Completions, Job
+from daffi.signals import heard
 from daffi.tasks import LoopDispatcher
 
 __all__ = [
@@ -79,6 +78,7 @@ class _Turns:
                 for _ in self._run(completions):
                     await trio.lowlevel.cancel_shielded_checkpoint()
         finally:
+            _turns.set(_Over())
             trio.lowlevel.notify_closing(file)
             completions.close()
 
@@ -95,7 +95,15 @@ class _Turns:
             completions.let_go()
 
 
-_turns: trio.lowlevel.RunVar[_Turns] = trio.lowlevel.RunVar("daffi")
+class _Over:
+    """The run ends, and nobody watches any more."""
+
+    @property
+    def completions(self) -> Completions:
+        raise RuntimeError("this run of Trio is ending")
+
+
+_turns: trio.lowlevel.RunVar[_Turns | _Over] = trio.lowlevel.RunVar("daffi")
 
 
 def _completions() -> Completions:
@@ -109,13 +117,6 @@ def _completions() -> Completions:
 
 class _Dispatcher(LoopDispatcher):
     """Runs coroutine functions as system tasks, each in a cancel scope of its own."""
-
-    _home: trio.lowlevel.TrioToken | None = None
-
-    def settle(self, completions: Completions) -> None:
-        """From now on coroutines run in the current run of Trio."""
-        self._home = trio.lowlevel.current_trio_token()
-        super().settle(completions)
 
     def start_one(self, job: Job) -> None:
         """Start one job, in a context of its own."""
@@ -177,29 +178,18 @@ class _World:
 
     async def until_signal(self, over: Callable[[], Any]) -> bool:
         """Await `over()`, or in the main thread SIGINT or SIGTERM; True for a signal."""
-        if threading.current_thread() is not threading.main_thread():
-            await over()
-            return False
-        heard = False
-        failed: Exception | None = None  # raised outside, where it is in no group
-        with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-            async with trio.open_nursery() as nursery:
+        token = trio.lowlevel.current_trio_token()
+        signalled = False
+        with trio.CancelScope() as scope:
 
-                async def hear() -> None:
-                    nonlocal heard
-                    await anext(aiter(signals))
-                    heard = True
-                    nursery.cancel_scope.cancel()
+            def hear() -> None:
+                nonlocal signalled
+                signalled = True
+                scope.cancel()
 
-                nursery.start_soon(hear)
-                try:
-                    await over()
-                except Exception as error:
-                    failed = error
-                nursery.cancel_scope.cancel()
-        if failed is not None:
-            raise failed
-        return heard
+            with heard(partial(token.run_sync_soon, hear)):
+                await over()
+        return signalled
 
 
 _WORLD = _World()

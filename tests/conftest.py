@@ -16,13 +16,14 @@ import shutil
 import signal
 import tempfile
 from collections import defaultdict
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from faults import FaultProxy
 from gates import Gate, new_gate, open_gates
+from places import Place
 from programs import Programs
 from sites import Site
 from worlds import WORLDS, World
@@ -151,3 +152,11 @@ def proxies() -> Iterator[Any]:
     """Makes proxies that spoil a connection."""
     with contextlib.ExitStack() as stack:
         yield lambda port: stack.enter_context(FaultProxy(port))
+
+
+@pytest.fixture(params=["service", "router"])
+async def place(request: pytest.FixtureRequest) -> AsyncIterator[Place]:
+    """Nodes in the loop of a test of asyncio's own, which are up; `site` gives options."""
+    mark = request.node.get_closest_marker("site")
+    async with Place(request.param, **(mark.kwargs if mark else {})) as made:
+        yield made

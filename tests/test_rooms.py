@@ -20,6 +20,7 @@ MODULES: dict[str, set[str]] = {
     "leaving": {"exceptions"},
     "loop": {"leaving"},
     "presence": {"_native"},
+    "signals": set(),
     "failures": {"exceptions"},
     "formats": {"exceptions"},
     "registry": {"exceptions"},
@@ -56,8 +57,8 @@ MODULES: dict[str, set[str]] = {
         "registry",
         "exceptions",
     },
-    "aio": {"_native", "awaited", "tasks", "loop"},
-    "trio": {"_native", "awaited", "tasks"},
+    "aio": {"_native", "awaited", "tasks", "loop", "signals"},
+    "trio": {"_native", "awaited", "tasks", "signals"},
     # The face: names that users import.
     "__init__": {"_native", "sync", "dispatch", "formats", "registry"},
 }

@@ -12,9 +12,10 @@ use pyo3_async_runtimes::generic::{self, ContextExt};
 use pyo3_async_runtimes::{TaskLocals, generic::JoinError};
 use tokio::task::{AbortHandle, JoinHandle};
 
-use super::call::{Call, Ticket};
+use super::call::Call;
 use super::completions::Completions;
 use super::process;
+use super::ticket::Ticket;
 use super::wait::{self, Waitable};
 use crate::node::Wake;
 use crate::sync::Mutex;

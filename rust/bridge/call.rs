@@ -4,76 +4,20 @@
 //! duck-typed there (`_asyncio_future_blocking`, `add_done_callback`, `send`, `throw`), as PEP 492
 //! and the documentation of `asyncio.Future` describe them. On Trio it is a coroutine.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 use pyo3::IntoPyObjectExt;
-use pyo3::exceptions::{PyRuntimeError, PyStopIteration};
+use pyo3::exceptions::{PyBaseException, PyRuntimeError, PyStopIteration};
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
 
-use super::completions::{Completions, Event, Queue};
-use super::deadlines::Due;
+use super::completions::Completions;
 use super::future::CallCoroutine;
+use super::ticket::Ticket;
 use super::wait::Waitable;
-use crate::node::Wake;
 use crate::sync::Mutex;
-
-/// What wakes a call: whoever in the engine has something for it.
-pub(super) struct Ticket {
-    queue: Arc<Queue>,
-    /// A look is due, and in the queue.
-    queued: AtomicBool,
-    /// The call, until it has ended.
-    call: Mutex<Option<Py<Call>>>,
-    me: Weak<Ticket>,
-}
-
-impl Ticket {
-    pub(super) fn new(queue: &Arc<Queue>) -> Arc<Self> {
-        queue.opened();
-        Arc::new_cyclic(|me| Self {
-            queue: Arc::clone(queue),
-            queued: AtomicBool::new(false),
-            call: Mutex::new(None),
-            me: me.clone(),
-        })
-    }
-
-    /// The call to look at, if it has not ended.
-    pub(super) fn begin_look(&self, py: Python<'_>) -> Option<Py<Call>> {
-        self.queued.store(false, Ordering::Release);
-        self.call.lock().as_ref().map(|call| call.clone_ref(py))
-    }
-
-    pub(super) fn end(&self) {
-        let call = self.call.lock().take();
-        if call.is_some() {
-            self.queue.ended();
-        }
-    }
-}
-
-impl Wake for Ticket {
-    fn wake(&self) {
-        if !self.queued.swap(true, Ordering::AcqRel)
-            && let Some(me) = self.me.upgrade()
-        {
-            self.queue.push(Event::Look(me));
-        }
-    }
-}
-
-impl Due for Ticket {
-    fn is_open(&self) -> bool {
-        self.call.lock().is_some()
-    }
-
-    fn due(&self) {
-        self.wake();
-    }
-}
 
 /// What a call waits for.
 pub(super) enum What {
@@ -88,17 +32,32 @@ pub(super) enum Outcome {
     /// With a value, which is yet to be read.
     Raw(Py<PyAny>),
     Value(Py<PyAny>),
-    Error(PyErr),
+    /// An exception; not a `PyErr`, which the garbage collector can't look into.
+    Error(Py<PyBaseException>),
     /// With what `cancel` was given.
     Cancelled(Option<Py<PyAny>>),
 }
 
+impl Outcome {
+    fn of(py: Python<'_>, result: PyResult<Py<PyAny>>) -> Self {
+        result.map_or_else(|error| Self::Error(error.into_value(py)), Self::Raw)
+    }
+}
+
+/// What is to be run when a call has ended.
+pub(super) struct Callback {
+    pub(super) function: Py<PyAny>,
+    pub(super) context: Option<Py<PyAny>>,
+    /// A task that goes on: it may do so at once.
+    pub(super) is_task: bool,
+}
+
 pub(super) struct State {
-    what: Option<What>,
+    pub(super) what: Option<What>,
     /// Reads the value.
     convert: Option<Py<PyAny>>,
     pub(super) outcome: Option<Outcome>,
-    pub(super) callbacks: Vec<(Py<PyAny>, Option<Py<PyAny>>)>,
+    pub(super) callbacks: Vec<Callback>,
     /// What drives it where the loop is not asyncio's.
     pub(super) coroutine: Option<Py<PyAny>>,
     /// The deadline that is in the heap.
@@ -127,7 +86,7 @@ impl Call {
         let mut what = what;
         if what.is_ready() {
             let call = Self::make(py, completions, ticket, What::Python(None), convert)?;
-            let result = what.finish(py).map_or_else(Outcome::Error, Outcome::Raw);
+            let result = Outcome::of(py, what.finish(py));
             Self::end(&call, py, result, None)?;
             return Ok(call);
         }
@@ -163,7 +122,7 @@ impl Call {
         };
         let call = PyClassInitializer::from(call).add_subclass(CallCoroutine);
         let call = Bound::new(py, call)?.into_super().unbind();
-        *call.get().ticket.call.lock() = Some(call.clone_ref(py));
+        call.get().ticket.admit(call.clone_ref(py));
         Ok(call)
     }
 
@@ -175,8 +134,7 @@ impl Call {
         }
         state.noted = Some(at);
         drop(state);
-        let due: Weak<dyn Due> = self.ticket.me.clone();
-        self.ticket.queue.wake_at(at, due);
+        self.ticket.wake_at(at);
     }
 
     /// Sees whether it has ended, and what is to be run then.
@@ -209,7 +167,7 @@ impl Call {
             }
         };
         drop(what);
-        let outcome = result.map_or_else(Outcome::Error, Outcome::Raw);
+        let outcome = Outcome::of(py, result);
         Self::end(slf, py, outcome, straight.then_some(ready))
     }
 
@@ -234,12 +192,31 @@ impl Call {
         let completions = this.completions.get();
         let call = slf.bind(py).as_any();
         let all = completions.asyncio().is_none();
-        for (place, (callback, context)) in callbacks.into_iter().enumerate() {
-            let straight = ready.filter(|_| all || place == 0 && context.is_some());
-            let context = context.map(|context| context.into_bound(py));
-            completions.schedule(callback.into_bound(py), context, call, straight)?;
+        for (place, callback) in callbacks.into_iter().enumerate() {
+            let straight = ready.filter(|_| all || place == 0 && callback.is_task);
+            let context = callback.context.map(|context| context.into_bound(py));
+            completions.schedule(callback.function.into_bound(py), context, call, straight)?;
         }
         Ok(())
+    }
+
+    /// Gives it up because its loop has ended. Of asyncio nothing runs any more; on Trio a task may
+    /// still wait, shielded.
+    pub(super) fn abandon(slf: &Py<Self>, py: Python<'_>) {
+        let mut state = slf.get().state.lock();
+        let old = state.what.take();
+        if slf.get().completions.get().asyncio().is_some() {
+            let callbacks = std::mem::take(&mut state.callbacks);
+            drop(state);
+            drop(callbacks);
+        } else {
+            drop(state);
+        }
+        drop(old);
+        let error = PyRuntimeError::new_err("the event loop of this call has ended");
+        if let Err(error) = Self::end(slf, py, Outcome::Error(error.into_value(py)), None) {
+            error.write_unraisable(py, Some(slf.bind(py).as_any()));
+        }
     }
 
     /// The value, read once.
@@ -257,7 +234,11 @@ impl Call {
                     ));
                 }
                 Some(Outcome::Value(value)) => return Ok(value.clone_ref(py)),
-                Some(Outcome::Error(error)) => return Err(error.clone_ref(py)),
+                Some(Outcome::Error(error)) => {
+                    let error = error.bind(py).clone().into_any();
+                    drop(state);
+                    return Err(PyErr::from_value(error));
+                }
                 Some(Outcome::Cancelled(message)) => {
                     let message = message.as_ref().map(|message| message.clone_ref(py));
                     drop(state);
@@ -275,7 +256,7 @@ impl Call {
         };
         let outcome = match &read {
             Ok(value) => Outcome::Value(value.clone_ref(py)),
-            Err(error) => Outcome::Error(error.clone_ref(py)),
+            Err(error) => Outcome::Error(error.clone_ref(py).into_value(py)),
         };
         let old = self.state.lock().outcome.replace(outcome);
         drop(old);

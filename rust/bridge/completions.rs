@@ -9,16 +9,18 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 
+use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
 
 use super::bell::Bell;
-use super::call::{Call, Ticket};
+use super::call::Call;
 use super::deadlines::{Deadlines, Due};
 use super::job::Job;
 use super::mailbox::Delivered;
 use super::process;
 use super::reception::Reception;
+use super::ticket::Ticket;
 use crate::node::{self, Incoming, Wake};
 use crate::sync::Mutex;
 
@@ -26,6 +28,9 @@ use crate::sync::Mutex;
 const MOST: usize = 512;
 /// So many calls that came are started together.
 const BATCH: usize = 32;
+
+/// So many calls may have ended before those are gone through that a loop would have to give up.
+const STALE: usize = 256;
 
 /// Something that an event loop is to hear of.
 #[allow(clippy::large_enum_variant, reason = "one allocation less for every call that comes")]
@@ -43,8 +48,17 @@ pub(super) struct Queue {
     state: Mutex<State>,
     bell: Bell,
     deadlines: Arc<Deadlines>,
-    /// Calls of ours that have not ended.
+    /// Calls of ours that have not ended: how many, and which.
     open: AtomicUsize,
+    calls: Mutex<Calls>,
+}
+
+#[derive(Default)]
+struct Calls {
+    /// With some that have ended.
+    tickets: Vec<Weak<Ticket>>,
+    /// Those are taken out when there are more.
+    limit: usize,
 }
 
 #[derive(Default)]
@@ -77,8 +91,14 @@ impl Queue {
         self.deadlines.push(at, due);
     }
 
-    pub(super) fn opened(&self) {
+    pub(super) fn opened(&self, ticket: &Arc<Ticket>) {
         self.open.fetch_add(1, Ordering::Relaxed);
+        let mut calls = self.calls.lock();
+        if calls.tickets.len() > calls.limit.max(STALE) {
+            calls.tickets.retain(|known| known.upgrade().is_some_and(|known| known.is_open()));
+            calls.limit = calls.tickets.len() * 2;
+        }
+        calls.tickets.push(Arc::downgrade(ticket));
     }
 
     pub(super) fn ended(&self) {
@@ -117,6 +137,7 @@ impl Completions {
             bell: Bell::new(wake, process::current().memory())?,
             deadlines: Arc::default(),
             open: AtomicUsize::new(0),
+            calls: Mutex::default(),
         });
         let nowhere = py.import("contextvars")?.getattr("Context")?.call0()?.unbind();
         Ok(Self { queue, home, soon, waiter, nowhere })
@@ -187,8 +208,8 @@ impl Completions {
         }
     }
 
-    /// The loop has ended: nothing more is taken.
-    fn close(&self) {
+    /// The loop has ended: nothing more is taken, and calls that have not ended are given up.
+    fn close(&self, py: Python<'_>) {
         let events = {
             let mut state = self.queue.state.lock();
             state.closed = true;
@@ -196,6 +217,21 @@ impl Completions {
         };
         drop(events);
         self.queue.deadlines.close();
+        let calls = std::mem::take(&mut self.queue.calls.lock().tickets);
+        calls.iter().filter_map(Weak::upgrade).for_each(|ticket| ticket.abandon(py));
+    }
+
+    /// Whether the loop has ended.
+    #[getter]
+    fn closed(&self) -> bool {
+        self.queue.state.lock().closed
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.home)?;
+        visit.call(&self.soon)?;
+        visit.call(&self.waiter)?;
+        visit.call(&self.nowhere)
     }
 }
 

@@ -2,18 +2,21 @@
 
 use std::sync::atomic::Ordering;
 
+use pyo3::exceptions::PyBaseException;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
 use pyo3::types::PyTuple;
 
-use super::call::{Call, Outcome, Ticket, What, asyncio_error};
+use super::call::{Call, Callback, Outcome, What, asyncio_error};
 use super::completions::Completions;
+use super::ticket::Ticket;
 
 /// What everybody gets: by `send`, `throw` and `close` a coroutine besides.
 #[pyclass(frozen, extends = Call, module = "daffi._native")]
 pub(super) struct CallCoroutine;
 
-/// A call that `asyncio.wait` has taken in: a future, and no coroutine.
+/// A call that has been in a set, as `asyncio.wait` has them: a future, and no coroutine.
 #[pyclass(frozen, extends = Call, module = "daffi._native")]
 pub(super) struct CallFuture;
 
@@ -35,8 +38,8 @@ impl Call {
         Self::end(&slf, py, Outcome::Value(value), None)
     }
 
-    fn set_exception(slf: Py<Self>, py: Python<'_>, error: Bound<'_, PyAny>) -> PyResult<()> {
-        Self::end(&slf, py, Outcome::Error(PyErr::from_value(error)), None)
+    fn set_exception(slf: Py<Self>, py: Python<'_>, error: Py<PyBaseException>) -> PyResult<()> {
+        Self::end(&slf, py, Outcome::Error(error), None)
     }
 
     fn done(&self) -> bool {
@@ -91,10 +94,15 @@ impl Call {
         callback: Bound<'_, PyAny>,
         context: Option<Bound<'_, PyAny>>,
     ) -> PyResult<()> {
-        let this = slf.get();
+        let (this, is_task) = (slf.get(), context.is_some());
+        let context = match context {
+            None if this.completions.get().asyncio().is_some() => Some(copy_context(slf.py())?),
+            other => other,
+        };
         let mut state = this.state.lock();
         if state.outcome.is_none() {
-            state.callbacks.push((callback.unbind(), context.map(Bound::unbind)));
+            let context = context.map(Bound::unbind);
+            state.callbacks.push(Callback { function: callback.unbind(), context, is_task });
             return Ok(());
         }
         drop(state);
@@ -106,7 +114,7 @@ impl Call {
         let before = std::mem::take(&mut self.state.lock().callbacks);
         let (mut kept, mut gone) = (Vec::with_capacity(before.len()), 0);
         for entry in before {
-            if entry.0.bind(py).eq(callback)? {
+            if entry.function.bind(py).eq(callback)? {
                 gone += 1;
             } else {
                 kept.push(entry);
@@ -145,16 +153,11 @@ impl Call {
         Self::step(&slf, py)
     }
 
-    /// `asyncio.wait` puts what it is given into a set, and then refuses coroutines, which
-    /// `create_task` asks for. So for it, and for it alone, this stops being one.
+    /// `asyncio.wait` is given a set, or makes one, and then refuses coroutines, which
+    /// `create_task` asks for. So what has been in a set is no coroutine any more.
     fn __hash__(slf: &Bound<'_, Self>) -> PyResult<isize> {
-        let py = slf.py();
         if slf.get().completions.get().asyncio().is_some() {
-            let frame = py.import("sys")?.getattr("_getframe")?.call0()?;
-            let wait = py.import("asyncio")?.getattr("wait")?.getattr("__code__")?;
-            if frame.getattr("f_code")?.is(&wait) {
-                slf.setattr("__class__", py.get_type::<CallFuture>())?;
-            }
+            slf.setattr("__class__", slf.py().get_type::<CallFuture>())?;
         }
         Ok((slf.as_ptr() as isize) >> 4)
     }
@@ -170,9 +173,18 @@ impl Call {
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         let Some(state) = self.state.try_lock() else { return Ok(()) };
-        for (callback, context) in &state.callbacks {
-            visit.call(callback)?;
-            visit.call(context)?;
+        for callback in &state.callbacks {
+            visit.call(&callback.function)?;
+            visit.call(&callback.context)?;
+        }
+        match &state.outcome {
+            Some(Outcome::Raw(value) | Outcome::Value(value)) => visit.call(value)?,
+            Some(Outcome::Error(error)) => visit.call(error)?,
+            Some(Outcome::Cancelled(message)) => visit.call(message)?,
+            None => {}
+        }
+        if let Some(What::Python(cancel)) = &state.what {
+            visit.call(cancel)?;
         }
         visit.call(&state.coroutine)?;
         visit.call(&self.completions)
@@ -184,6 +196,11 @@ impl Call {
         drop(state);
         drop(old);
     }
+}
+
+fn copy_context(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+    static COPY: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    COPY.import(py, "contextvars", "copy_context")?.call0()
 }
 
 #[pymethods]

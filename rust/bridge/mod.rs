@@ -52,6 +52,7 @@ mod queue;
 mod reception;
 mod server;
 mod stream;
+mod ticket;
 mod wait;
 mod waiter;
 

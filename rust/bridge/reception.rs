@@ -46,7 +46,9 @@ struct State {
 
 impl State {
     fn lets_in(&self, incoming: &Incoming, most: usize) -> bool {
-        self.running < most || self.chains.contains_key(&incoming.chain())
+        // While others are let in, it waits behind them.
+        let goes_next = self.running < most && self.waiting.is_empty() && !self.passing;
+        goes_next || self.chains.contains_key(&incoming.chain())
     }
 
     /// The next one that may run; it counts as running.

@@ -201,7 +201,10 @@ impl Waitable for Item {
     }
 
     fn deadline(&self) -> Option<Instant> {
-        self.clock.deadline
+        self.clock.deadline.or_else(|| match self.stage {
+            Stage::Opening | Stage::Credit(_) => self.inner.pending.stranded_until(),
+            Stage::Sending(..) | Stage::Run | Stage::Done => None,
+        })
     }
 
     fn finish(&mut self, py: Python<'_>) -> PyResult<Py<PyAny>> {

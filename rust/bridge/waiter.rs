@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use pyo3::prelude::*;
 
-use super::call::{Call, Ticket};
+use super::call::Call;
 use super::completions::Completions;
 use super::mailbox::Seat;
+use super::ticket::Ticket;
 use super::wait::{ThreadWake, Waitable, Waiting, wait};
 use crate::node::Wake;
 

@@ -1,0 +1,107 @@
+"""Many: calls in flight, clients that call, clients that do nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import resource
+import time
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+from gauges import busy
+from places import Place, until
+
+from daffi.aio import AsyncClient
+
+HELD = 0.05  # seconds; 2 ms by design, and the noise of a machine that others use too
+
+
+class Ticker:
+    """How long the loop was not to be had, at most."""
+
+    def __init__(self) -> None:
+        self.longest = 0.0
+        self._last = time.perf_counter()
+        self._loop = asyncio.get_running_loop()
+        self._handle = self._loop.call_soon(self._tick)
+
+    def _tick(self) -> None:
+        now = time.perf_counter()
+        self.longest = max(self.longest, now - self._last)
+        self._last = now
+        self._handle = self._loop.call_soon(self._tick)
+
+    def stop(self) -> float:
+        self._handle.cancel()
+        return self.longest
+
+
+@pytest.mark.site(worker={"workers": 20_000})
+async def test_ten_thousand_in_flight_on_one_connection(place: Place) -> None:
+    calls = [place.conn.rpc(timeout=30).aio_linger(0.5) for _ in range(10_000)]
+    await until(lambda: place.caller.stats()["calls_in_flight"] > 5000, 20)
+    assert await asyncio.gather(*calls) == [0.5] * 10_000
+    await place.settled()
+
+
+async def test_answers_do_not_hold_the_loop(place: Place) -> None:
+    calls = []
+    for number in range(10_000):
+        calls.append(place.conn.rpc(timeout=30).add_async(number, 0))
+        if number % 20 == 0:
+            await asyncio.sleep(0)
+    ticker = Ticker()
+    ended = [0]
+
+    def count(_: object) -> None:
+        ended[0] += 1
+
+    for call in calls:
+        call.add_done_callback(count)
+    await until(lambda: ended[0] == 10_000, 30)
+    longest = ticker.stop()
+    print(f"the loop was held for {longest * 1000:.1f} ms at most")
+    assert longest < HELD
+
+
+@pytest.mark.timeout(120)
+async def test_two_hundred_callers(place: Place) -> None:
+    async def call(number: int) -> int:
+        async with AsyncClient(port=place.server.port, expose=()) as conn:
+            got = await asyncio.gather(
+                *(conn.rpc(timeout=60).add_async(number, i) for i in range(20))
+            )
+            assert got == [number + i for i in range(20)]
+            return len(got)
+
+    assert sum(await asyncio.gather(*(call(i) for i in range(200)))) == 4000
+    await until(lambda: not busy(place.worker, place.server))
+
+
+@pytest.mark.timeout(120)
+async def test_a_thousand_idle_clients() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard < 5000:
+        pytest.skip("not that many descriptors are allowed here")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 5000), hard))
+    files = Path("/proc/self/fd")
+    try:
+        async with Place("router") as place, AsyncExitStack() as stack:
+            before = len(os.listdir(files)) if files.exists() else 0
+            memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+            clients = [AsyncClient(f"c{i}", port=place.server.port, expose=()) for i in range(1000)]
+            for some in range(0, 1000, 50):
+                await asyncio.gather(
+                    *(stack.enter_async_context(client) for client in clients[some : some + 50])
+                )
+            grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory
+            print(f"{grown / 1000:.0f} KiB for each client, both ends of its connection")
+            if files.exists():
+                assert len(os.listdir(files)) - before <= 2 * 1000 + 20
+            assert grown < 200_000  # KiB
+            assert await place.conn.rpc(timeout=10).add_async(1, 2) == 3
+            assert place.server.stats()["connections"] == 1002
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
