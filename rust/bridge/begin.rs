@@ -48,7 +48,15 @@ pub(super) fn begin(
     if let Some(asyncio) = completions.get().asyncio() {
         process::current().runtime()?;
         let locals = TaskLocals::new(asyncio.bind(py).clone());
-        let said = async move { Ok(Said(future.await)) };
+        let queue = Arc::clone(&completions.get().queue);
+        let said = async move {
+            let said = Said(future.await);
+            if queue.is_closed() {
+                // To tell a loop that has ended is an error, which would be printed.
+                std::future::pending::<()>().await;
+            }
+            Ok(said)
+        };
         let future = generic::future_into_py_with_locals::<Ours, _, _>(py, locals, said)?;
         return Ok(future.unbind());
     }

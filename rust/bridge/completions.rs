@@ -86,6 +86,11 @@ impl Queue {
         }
     }
 
+    /// Whether the loop has ended.
+    pub(super) fn is_closed(&self) -> bool {
+        self.state.lock().closed
+    }
+
     /// Wakes whoever this is, at that time.
     pub(super) fn wake_at(&self, at: Instant, due: Weak<dyn Due>) {
         self.deadlines.push(at, due);
