@@ -30,8 +30,6 @@ async def work() -> None:
             await asyncio.wait([task], timeout=0.1)
             task.cancel()
         conn.rpc().add("no", 1)  # fails, and nobody waits
-        conn.rpc().hold()
-        await asyncio.sleep(0.1)
 
 
 async def pending() -> None:
@@ -71,9 +69,7 @@ def main(mode: str) -> None:
         if len(sys.argv) > 2:
             import uvloop
 
-            loop = uvloop.new_event_loop()
-            loop.run_until_complete(run())
-            loop.close()
+            uvloop.run(run())
         else:
             asyncio.run(run())
     except KeyboardInterrupt:

@@ -32,8 +32,6 @@ async def work() -> None:
             await conn.rpc().hold()
         with trio.move_on_after(0.1):
             await conn.cast().hold()
-        conn.rpc().hold()
-        await trio.sleep(0.1)
 
 
 async def pending() -> None:
