@@ -54,7 +54,7 @@ async def test_one_byte_at_a_time(world: World, site: Site, proxies: Any) -> Non
 async def test_a_worker_behind_such_a_line(world: World, site: Site, proxies: Any) -> None:
     proxy = proxies(site.server.port)
     proxy.slice = 1
-    await join_by(site, proxy, "remote", expose=None)
+    await join_by(site, proxy, "remote", expose=["echo"])
     remote = site.conn.rpc(timeout=20, receiver="remote")
     assert await world.call(remote.echo, {"k": [1, 2]}) == {"k": [1, 2]}
     proxy.slice = 5_000

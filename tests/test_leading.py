@@ -8,11 +8,14 @@ from functools import partial
 from typing import Any
 
 import pytest
-from sites import Site, over_tcp
+from sites import Site, blocking_only, over_tcp
 from worlds import World
 
 from daffi import callback
 from daffi.exceptions import CallTimeout, Disconnected
+
+# Threads read; what an event loop awaits is read by the runtime.
+pytestmark = blocking_only
 
 
 @callback
