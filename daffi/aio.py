@@ -25,7 +25,7 @@ from typing import Any
 from weakref import WeakKeyDictionary, ref
 
 from daffi import awaited
-from daffi._native import Completions, Job
+from daffi._native import Call, Completions, Job
 from daffi.loop import Errand
 from daffi.signals import heard
 from daffi.tasks import LoopDispatcher
@@ -258,6 +258,10 @@ class _World:
         task = asyncio.get_running_loop().create_task(run())
         _keep(task)
         return task.cancel
+
+    async def within(self, seconds: float, call: Call) -> None:
+        """Wait for a call, but no longer than that."""
+        await asyncio.wait([call], timeout=seconds)
 
     def spawn_from(self, home: Completions, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Run it in the background on that loop. Called from any thread."""

@@ -16,6 +16,7 @@ from daffi.exceptions import InitializationError
 from daffi.formats import SerdeFormat
 from daffi.kinds import ClientKind, RouterKind, ServiceKind
 from daffi.later import (
+    Background,
     Way,
     bind_cast,
     bind_cast_nowait,
@@ -236,6 +237,11 @@ class AsyncClient(ClientKind, AsyncNode):
             self._connection = AsyncClientConnection(self)
         return self._connection
 
+    async def _stop(self) -> None:
+        if self._connection is not None:
+            await self._connection._settled(node.DRAIN)
+        await super()._stop()
+
     async def __aenter__(self) -> AsyncClientConnection:
         return await self.connect()
 
@@ -255,15 +261,16 @@ class AsyncClientConnection:
     the call has ended.
     """
 
-    __slots__ = ("_cast", "_cast_nowait", "_client", "_engine", "_rpc", "_rpc_nowait", "_stream",
-                 "_stream_nowait", "_world")  # fmt: skip
+    __slots__ = ("_background", "_cast", "_cast_nowait", "_client", "_engine", "_rpc",
+                 "_rpc_nowait", "_stream", "_stream_nowait", "_world")  # fmt: skip
 
     def __init__(self, client: AsyncClient) -> None:
         default = client._default_timeout
         self._client = client
         self._engine = client._engine
         self._world = client._world
-        way = Way(self._engine, self._world, current_job)
+        self._background = Background(self._world)
+        way = Way(self._engine, self._world, self._background, current_job)
         self._rpc = Style(way, bind_rpc, default=default)
         self._rpc_nowait = Style(way, bind_rpc_nowait, timed=False)
         self._cast = Style(way, bind_cast, many=True, default=default)
@@ -353,6 +360,10 @@ class AsyncClientConnection:
         Every client, this one included, and a Service; not a Router, which offers nothing.
         """
         return await self._client.members()
+
+    async def _settled(self, seconds: float) -> None:
+        """Let streams end that run in the background."""
+        await self._background.settled(seconds)
 
     async def close(self) -> None:
         """The same as `stop()` of the client."""

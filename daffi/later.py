@@ -9,6 +9,7 @@ loop is woken and how a task is started is given from outside, as a `World`. Imp
 from __future__ import annotations
 
 import logging
+import time
 from collections import deque
 from collections.abc import Callable, Coroutine
 from functools import partial
@@ -33,12 +34,48 @@ class World(Protocol):
     def spawn(self, work: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], object]:
         """Run it in the background, in the current context; what comes back cancels it."""
 
+    async def within(self, seconds: float, call: Call) -> None:
+        """Wait for a call, but no longer than that."""
+
+
+class Background:
+    """Streams of one client that run in the background. `stop()` lets them end."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._running: dict[Call, Completions] = {}
+
+    def spawn(
+        self, work: Callable[[], Coroutine[Any, Any, None]], completions: Completions
+    ) -> Callable[[], object]:
+        """As `World.spawn`."""
+        ended = Call.by_hand(completions)
+
+        async def run() -> None:
+            try:
+                await work()
+            finally:
+                del self._running[ended]
+                ended.set_result(None)
+
+        self._running[ended] = completions
+        return self._world.spawn(run)
+
+    async def settled(self, seconds: float) -> None:
+        """Return when those of this loop have ended, or so much later."""
+        until = time.monotonic() + seconds
+        here = self._world.here()
+        for ended, home in list(self._running.items()):
+            if home is here:
+                await self._world.within(max(0.0, until - time.monotonic()), ended)
+
 
 class Way(NamedTuple):
     """How calls are made from a loop."""
 
     client: Client
     world: World
+    background: Background
     current: Callable[[None], Job | None]  # the job whose callback we are in
 
 
@@ -140,7 +177,9 @@ class StreamFunction:
             return self._add_chunk(items, completions)
         stream = self._begin()
         job = _Driven(completions)
-        job.cancel = self._way.world.spawn(lambda: self._drive(items, stream, job, completions))
+        job.cancel = self._way.background.spawn(
+            lambda: self._drive(items, stream, job, completions), completions
+        )
         return job.call
 
     def _begin(self) -> Stream:
@@ -216,7 +255,7 @@ class StreamFunction:
         self._chunks.append((payload, job))
         if not self._sending:
             self._sending = True
-            self._way.world.spawn(lambda: self._send_chunks(completions))
+            self._way.background.spawn(lambda: self._send_chunks(completions), completions)
         return job.call
 
     async def _send_chunks(self, completions: Completions) -> None:

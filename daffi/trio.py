@@ -171,6 +171,11 @@ class _World:
         trio.lowlevel.spawn_system_task(run, context=copy_context())
         return scope.cancel
 
+    async def within(self, seconds: float, call: Call) -> None:
+        """Wait for a call, but no longer than that."""
+        with trio.move_on_after(seconds):
+            await call
+
     def spawn_from(self, home: Completions, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Run it in the background in that run. Called from any thread."""
         with contextlib.suppress(trio.RunFinishedError):
