@@ -38,10 +38,9 @@ async def stop_me_async(key: int) -> str:
 
 
 @callback
-def stop_take(item: list[int]) -> None:
+def stop_take(item: dict[str, int]) -> None:
     """Note an item of a stream."""
-    key, value = item
-    gate_of(key).notes.append(value)
+    gate_of(item["key"]).notes.append(item["value"])
 
 
 stopped: list[Any] = []
@@ -66,10 +65,13 @@ async def test_a_stream_in_the_background_is_not_lost(world: World, site: Site, 
     conn = await site.join("quick")
     taken = conn.stream_nowait(serde="json").stop_take
 
+    def item(value: int) -> dict[str, int]:
+        return {"key": gate.key, "value": value}
+
     def stream_and_stop() -> Any:
-        conn.stream(serde="json").stop_take([gate.key, 1] for _ in range(50))
-        conn.stream_nowait(serde="json").stop_take([gate.key, 2] for _ in range(50))
-        taken([gate.key, 3])
+        conn.stream(serde="json").stop_take(item(1) for _ in range(50))
+        conn.stream_nowait(serde="json").stop_take(item(2) for _ in range(50))
+        taken(item(3))
         return site.nodes["quick"].stop()
 
     await world.call(stream_and_stop)
