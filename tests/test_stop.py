@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from gates import Gate, gate_of
-from sites import Site, over_service, over_tcp
+from sites import Site, engine_alone, over_service, over_tcp
 from worlds import World
 
 from daffi import callback
@@ -152,6 +152,7 @@ async def test_join_ends_with_stop(world: World, site: Site) -> None:
         assert await joining[name].result(within=5) is None
 
 
+@engine_alone
 @over_tcp
 @over_service
 async def test_it_does_not_wait_for_ever(world: World, site: Site, gate: Gate) -> None:
