@@ -26,6 +26,8 @@ over_tcp = pytest.mark.parametrize("transport", ["tcp"], indirect=True)
 # What an event loop has and a thread has not, and the other way round.
 blocking_only = pytest.mark.parametrize("world", ["blocking"], indirect=True)
 awaited_only = pytest.mark.parametrize("world", ["asyncio", "trio"], indirect=True)
+# What takes long, and is done by the engine in the same way whoever waits for it.
+engine_alone = blocking_only
 
 
 class Site:

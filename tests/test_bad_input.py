@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from functools import partial
 
 import pytest
-from sites import Site, over_router, over_tcp
+from sites import Site, engine_alone, over_router, over_tcp
 from worlds import World
 
 from daffi import Client, Router, Service
@@ -73,6 +73,7 @@ async def test_garbage_is_refused_with_a_line(world: World, site: Site) -> None:
     await site.settled()
 
 
+@engine_alone
 @over_tcp
 @over_router
 async def test_a_silent_handshake_is_cut_and_holds_nobody_up(world: World, site: Site) -> None:

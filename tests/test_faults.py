@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from gates import Gate, new_gate
-from sites import Site, over_router, over_tcp
+from sites import Site, engine_alone, over_router, over_tcp
 from worlds import World
 
 from daffi.exceptions import Disconnected
@@ -94,6 +94,7 @@ async def test_half_closed_is_closed(world: World, site: Site, proxies: Any, gat
     await site.settled()
 
 
+@engine_alone
 @over_router
 async def test_a_black_hole_is_noticed(world: World, site: Site, proxies: Any, gate: Gate) -> None:
     """Nothing passes any more, nobody says so: both ends find out by themselves."""

@@ -9,13 +9,14 @@ from functools import partial
 import pytest
 from gates import Gate
 from programs import Programs
-from sites import Site, blocking_only, over_service, over_tcp
+from sites import Site, blocking_only, engine_alone, over_service, over_tcp
 from worlds import World
 
 SIGNALS = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 LONGER_THAN_SILENCE = 7.0  # seconds; a peer that is silent for 6 is declared dead
 
 
+@engine_alone
 async def test_heartbeats_go_on_while_a_callback_holds_the_gil(
     world: World, programs: Programs
 ) -> None:
@@ -48,6 +49,7 @@ async def test_heartbeats_go_on_while_a_callback_holds_the_gil(
         await world.call(caller.stop)
 
 
+@engine_alone
 async def test_a_router_forwards_while_its_process_holds_the_gil(
     world: World, programs: Programs
 ) -> None:
