@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from gates import Gate, gate_of
-from sites import Site, engine_alone, over_service, over_tcp
+from sites import Site, awaited_only, engine_alone, over_service, over_tcp
 from worlds import World
 
 from daffi import callback
@@ -37,6 +37,12 @@ async def stop_me_async(key: int) -> str:
     return "stopped"
 
 
+@callback
+def stop_take(item: dict[str, int]) -> None:
+    """Note an item of a stream."""
+    gate_of(item["key"]).notes.append(item["value"])
+
+
 stopped: list[Any] = []
 
 
@@ -51,6 +57,26 @@ async def test_what_was_sent_is_not_lost(world: World, site: Site, gate: Gate) -
     await world.call(send_and_stop)
     await world.until(lambda: len(gate.notes) == 1000)
     assert gate.notes == list(range(1000))
+    await site.settled()
+
+
+@awaited_only
+async def test_a_stream_in_the_background_is_not_lost(world: World, site: Site, gate: Gate) -> None:
+    conn = await site.join("quick")
+    taken = conn.stream_nowait(serde="json").stop_take
+
+    def item(value: int) -> dict[str, int]:
+        return {"key": gate.key, "value": value}
+
+    def stream_and_stop() -> Any:
+        conn.stream(serde="json").stop_take(item(1) for _ in range(50))
+        conn.stream_nowait(serde="json").stop_take(item(2) for _ in range(50))
+        taken(item(3))
+        return site.nodes["quick"].stop()
+
+    await world.call(stream_and_stop)
+    await world.until(lambda: len(gate.notes) == 101)
+    assert sorted(gate.notes) == [1] * 50 + [2] * 50 + [3]
     await site.settled()
 
 
