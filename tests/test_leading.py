@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 import pytest
+from gates import Gate, new_gate
 from sites import Site, blocking_only, over_tcp
 from worlds import World
 
@@ -29,6 +30,11 @@ def leading_nap(seconds: float) -> float:
     """Sleep."""
     time.sleep(seconds)
     return seconds
+
+
+def is_held(gate: Gate) -> bool:
+    """Whether a call is in its callback."""
+    return gate.inside == 1
 
 
 def one_after_another(conn: Any, count: int, timeout: float = 10) -> Callable[[], None]:
@@ -81,10 +87,12 @@ async def test_a_cut_connection_wakes_who_reads(world: World, site: Site, proxie
     conn = await world.call(node.connect)
     for _ in range(3):
         await world.together([one_after_another(conn, 50)])
-        waits = world.begin(partial(conn.rpc(timeout=20).leading_nap, 5))
-        await world.until(lambda: node.stats()["calls_in_flight"] == 1, within=5)
+        gate = new_gate()
+        waits = world.begin(partial(conn.rpc(timeout=20).hold, gate.key))
+        await world.until(partial(is_held, gate), within=5)
         proxy.reset()
         before = time.monotonic()
         with pytest.raises(Disconnected):
             await waits.result(within=3)
         assert time.monotonic() - before < 3
+        gate.open()
