@@ -154,6 +154,7 @@ async def test_the_death_of_the_worker_ends_its_calls(
     pinned = site.conn.rpc(timeout=30, receiver="mortal")
     running = [world.begin(pinned.nap, 20) for _ in range(20)]
     await world.until(lambda: site.caller.stats()["calls_in_flight"] == 20)
+    await world.call(site.conn.members)  # the server has answered this, so it has had those
     killed = await world.thread(mortal.kill)
     for one in running:
         with pytest.raises(Disconnected) as caught:
@@ -171,6 +172,7 @@ async def test_the_death_of_a_service_ends_its_calls(world: World, programs: Pro
     conn = await world.call(client.connect)
     running = [world.begin(conn.rpc(timeout=30).nap, 20) for _ in range(20)]
     await world.until(lambda: client.stats()["calls_in_flight"] == 20)
+    await world.call(conn.members)  # the service has answered this, so it has had those
     killed = await world.thread(service.kill)
     for one in running:
         with pytest.raises(Disconnected) as caught:
