@@ -78,7 +78,7 @@ class _Turns:
         try:
             # In a context of its own, not in that of whoever calls first.
             Context().run(loop.add_reader, self.completions.fileno(), self._turn)
-        except NotImplementedError:
+        except NotImplementedError:  # a loop that can't watch files, as on Windows
             wake = partial(loop.call_soon_threadsafe, self._turn)
             self.completions = Completions(loop, loop.call_soon, wake=wake)
 
@@ -117,7 +117,9 @@ class _Turns:
         task.add_done_callback(self.tasks.discard)
 
     def __del__(self, here: _Here = _here) -> None:
-        for task in self.tasks:  # they were not given the time to end, and need not say so
+        for task in self.tasks:
+            # They were not given the time to end, and need not say so. asyncio's own gather()
+            # silences its tasks by this attribute, which is in no stub.
             task._log_destroy_pending = False  # type: ignore[attr-defined]
         self.completions.close()
         if here.loop is self._loop:

@@ -7,6 +7,7 @@ time. No option is checked and no call is made here. Imports `node`, `dispatch`,
 
 from __future__ import annotations
 
+import abc
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol, TypeVar
@@ -35,7 +36,7 @@ class Engine(Source, Protocol):
     def abandon(self) -> None: ...
 
 
-class Node:
+class Node(abc.ABC):
     """What a Router, a Service and a Client have in common.
 
     A node that merely exists has opened nothing. It belongs to the process that made it: in a
@@ -126,9 +127,9 @@ class Node:
         self.add_event_handler(handler)
 
     @classmethod
+    @abc.abstractmethod
     def _dispatch(cls, name: str, workers: int | None) -> Dispatcher:
         """Whoever runs the callbacks of a node of this world."""
-        raise NotImplementedError
 
     def _may_begin(self) -> bool:
         """Whether it is to be opened now; False when it is up. `InitializationError` at the end.

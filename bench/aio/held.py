@@ -64,6 +64,7 @@ class Watch:
 def watched(kind: type[Any], watch: Watch) -> asyncio.AbstractEventLoop:
     """A loop of that kind under a watch."""
 
+    # The base is chosen while the program runs, which mypy can't follow.
     class Watched(kind):  # type: ignore[misc]
         def add_reader(self, fd: Any, callback: Any, *args: Any) -> Any:
             return super().add_reader(fd, watch.timed(callback), *args)

@@ -15,6 +15,7 @@ def kind(order: Order) -> type[asyncio.AbstractEventLoop]:
     if order.get("uvloop"):
         import uvloop
 
+        # With uvloop installed mypy knows the class, without it mypy knows nothing.
         return uvloop.Loop  # type: ignore[no-any-return, unused-ignore]
     return asyncio.SelectorEventLoop
 

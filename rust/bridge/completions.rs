@@ -28,7 +28,6 @@ use crate::sync::Mutex;
 const MOST: usize = 512;
 /// So many calls that came are started together.
 const BATCH: usize = 32;
-
 /// So many calls may have ended before those are gone through that a loop would have to give up.
 const STALE: usize = 256;
 
