@@ -43,8 +43,9 @@ def pytest_pycollect_makeitem(obj: object) -> Generator[None, Any, Any]:
     """Give coroutine tests that take a `world` a plain face, before pytest-asyncio looks."""
     found = yield
     # Python 3.12 takes the module `inspect`, which a test file imports, for a coroutine function.
-    is_coroutine = inspect.isfunction(obj) and inspect.iscoroutinefunction(obj)
-    if is_coroutine and "world" in inspect.signature(obj).parameters:
+    if not inspect.isfunction(obj) or not inspect.iscoroutinefunction(obj):
+        return found
+    if "world" in inspect.signature(obj).parameters:
         for item in found or ():
             item.obj = in_its_world(obj)
     return found
