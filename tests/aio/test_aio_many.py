@@ -11,6 +11,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
+from gates import Gate
 from gauges import busy
 from places import Place, until
 from programs import Programs
@@ -50,10 +51,12 @@ class Ticker:
 
 
 @pytest.mark.site(worker={"workers": 20_000})
-async def test_ten_thousand_in_flight_on_one_connection(place: Place) -> None:
-    calls = [place.conn.rpc(timeout=30).aio_linger(0.5) for _ in range(10_000)]
-    await until(lambda: place.caller.stats()["calls_in_flight"] > 5000, 20)
-    assert await asyncio.gather(*calls) == [0.5] * 10_000
+async def test_ten_thousand_in_flight_on_one_connection(place: Place, gate: Gate) -> None:
+    calls = [place.conn.rpc(timeout=30).hold_async(gate.key, n) for n in range(10_000)]
+    await until(lambda: gate.inside == 10_000, 20)
+    assert place.caller.stats()["calls_in_flight"] == 10_000
+    gate.open()
+    assert await asyncio.gather(*calls) == list(range(10_000))
     await place.settled()
 
 
