@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import sys
 import threading
+import time
 import traceback
 import warnings
 from collections.abc import Callable
@@ -124,6 +126,18 @@ def parent_and_child(mode: str) -> None:
     nodes.stop()
 
 
+def terminate(pid: int) -> int:
+    """Send SIGTERM until the child has ended, for ten seconds; its exit code."""
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        os.kill(pid, signal.SIGTERM)
+        ended, status = os.waitpid(pid, os.WNOHANG)
+        if ended:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(0.02)
+    raise AssertionError(f"{pid} did not end")
+
+
 def prefork() -> None:
     router = Router("router")
     router.start()
@@ -131,6 +145,8 @@ def prefork() -> None:
     for number in range(3):
         pid = os.fork()
         if pid == 0:
+            # Too early for join(), it says nothing: the parent says it again.
+            signal.signal(signal.SIGTERM, lambda *_: None)
             worker = Client(f"worker-{number}", port=router.port)
             worker.connect()
             worker.join()
@@ -141,9 +157,7 @@ def prefork() -> None:
     conn.wait_for_members(*(f"worker-{number}" for number in range(3)), timeout=10)
     say("workers", len(conn.cast(timeout=5).add(1, 2)))
     say("pids", len(set(conn.cast(timeout=5).process_id().values()) & set(pids)))
-    for pid in pids:
-        os.kill(pid, 15)
-    codes = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids]
+    codes = [terminate(pid) for pid in pids]
     say("codes", ",".join(map(str, codes)))
     client.stop()
     router.stop()
