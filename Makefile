@@ -85,8 +85,11 @@ test-rust: ## the tests of the core, which knows no Python
 # Every combination of transport and topology on one Python; on the others each test, in each world.
 $(TESTS): pytest-%: build/venv-%/.installed
 	@echo "== pytest on Python $*"
-	@build/venv-$*/bin/pytest $(SPARSE) $(ARGS) $(if $(AGAIN),|| { $(SECOND); \
+	@build/venv-$*/bin/pytest $(SPREAD) $(SPARSE) $(ARGS) $(if $(AGAIN),|| { $(SECOND); \
 		build/venv-$*/bin/pytest --last-failed --last-failed-no-failures none $(SPARSE) $(ARGS); })
+
+# Most tests wait for others most of the time: several processes run them.
+SPREAD = -n auto --maxprocesses 4 --dist worksteal
 
 SPARSE = $(if $(filter-out $(VERSION),$*),--sparse)
 

@@ -211,7 +211,7 @@ def _private() -> None: ...
         (Tools.turn, TypeError, r"callback\(obj.turn\)"),
         (property(lambda self: 1), TypeError, "on the class"),
     ],
-    ids=repr,
+    ids=lambda value: repr(value).partition(" at 0x")[0],
 )
 def test_what_cannot_be_a_callback(
     registry: Registry, target: Any, kind: type[Exception], says: str
