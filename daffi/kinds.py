@@ -1,17 +1,18 @@
 """The three kinds of nodes: what each is made from, in every world.
 
 Only their constructors live here, which check the options and make the engine's node; how
-a world waits is in its own front. Imports the engine, `life`, `dispatch` and `node`.
+a world waits is in its own front. Imports the engine, `life`, `dispatch`, `address`,
+`security` and `node`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from daffi import _native, node
+from daffi import _native, node, security
+from daffi.address import StrPath, locate
 from daffi.exceptions import InitializationError
 from daffi.life import Node
-from daffi.node import StrPath
 
 
 class RouterKind(Node):
@@ -38,12 +39,11 @@ class RouterKind(Node):
         balance: str = "round_robin",
         max_message: int = node.MAX_MESSAGE,
     ) -> None:
-        node.refuse_security(
-            tls=tls, cert_file=cert_file, key_file=key_file, ca_file=ca_file, token=token,
-            allowed_origins=allowed_origins, allowed_hosts=allowed_hosts,
-        )  # fmt: skip
+        security.refuse_tls(tls=tls, cert_file=cert_file, key_file=key_file, ca_file=ca_file)
+        security.refuse_token(token)
+        security.refuse_allowed(allowed_origins=allowed_origins, allowed_hosts=allowed_hosts)
         name = node.app_name(app_name)
-        address = node.address(host, port, unix_sock_path, url, server=True)
+        address = locate(host, port, unix_sock_path, url, server=True)
         engine = _native.Server(
             name=name,
             address=address,
@@ -80,12 +80,11 @@ class ServiceKind(Node):
         allowed_hosts: Iterable[str] | None = None,
         max_message: int = node.MAX_MESSAGE,
     ) -> None:
-        node.refuse_security(
-            tls=tls, cert_file=cert_file, key_file=key_file, ca_file=ca_file, token=token,
-            allowed_origins=allowed_origins, allowed_hosts=allowed_hosts,
-        )  # fmt: skip
+        security.refuse_tls(tls=tls, cert_file=cert_file, key_file=key_file, ca_file=ca_file)
+        security.refuse_token(token)
+        security.refuse_allowed(allowed_origins=allowed_origins, allowed_hosts=allowed_hosts)
         name = node.app_name(app_name)
-        address = node.address(host, port, unix_sock_path, url, server=True)
+        address = locate(host, port, unix_sock_path, url, server=True)
         dispatcher = self._dispatch(name, workers)
         engine = _native.Server(
             name=name,
@@ -125,12 +124,13 @@ class ClientKind(Node):
         reconnect: bool = True,
         connect_timeout: float = node.CONNECT_TIMEOUT,
     ) -> None:
-        node.refuse_security(
+        security.refuse_tls(
             tls=tls, cert_file=cert_file, key_file=key_file, ca_file=ca_file,
-            server_hostname=server_hostname, token=token,
+            server_hostname=server_hostname,
         )  # fmt: skip
+        security.refuse_token(token)
         name = node.app_name(app_name)
-        address = node.address(host, port, unix_sock_path, url, server=False)
+        address = locate(host, port, unix_sock_path, url, server=False)
         dispatcher = self._dispatch(name, workers)
         patience = node.seconds("connect_timeout", connect_timeout)
         if not patience:

@@ -1,8 +1,8 @@
 """What all nodes have in common, in every world: names, announcing, telling of others.
 
 The three kinds are in `kinds`, and how a world waits is in its own front: nothing here takes
-time. No option is checked and no call is made here. Imports `node`, `dispatch`, `presence`,
-`registry` and `exceptions`.
+time. No option is checked and no call is made here. Imports `address`, `node`, `dispatch`,
+`presence`, `registry` and `exceptions`.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any, Protocol, TypeVar
 
 from daffi import node
 from daffi._native import Completions
+from daffi.address import Address, shown
 from daffi.dispatch import Dispatcher
 from daffi.exceptions import InitializationError
 from daffi.presence import Handler, Presence, Source
@@ -49,7 +50,7 @@ class Node(abc.ABC):
         self,
         engine: Engine,
         name: str,
-        address: node.Address,
+        address: Address,
         dispatcher: Dispatcher | None,
         expose: Iterable[object] | None,
     ) -> None:
@@ -85,7 +86,7 @@ class Node(abc.ABC):
         """One line for people: kind, name, address, state."""
         kind, where, _ = self._address
         state = "stopped" if self._stopped else "up" if self._up else "not started"
-        address = node.shown((kind, where, self.port or 0))
+        address = shown((kind, where, self.port or 0))
         return f"{type(self).__name__} {self._name!r} at {address}, {state}"
 
     def __repr__(self) -> str:

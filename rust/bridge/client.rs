@@ -51,7 +51,7 @@ impl Client {
     ) -> PyResult<Self> {
         let options = ClientOptions {
             name,
-            address: facts::address(address),
+            dial: facts::address(address).into(),
             max_message,
             reconnect,
             connect_timeout: seconds(connect_timeout)?,

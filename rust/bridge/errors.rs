@@ -84,7 +84,9 @@ pub(super) fn node(py: Python<'_>, error: &NodeError) -> PyErr {
             FailureKind::Authentication => "AuthenticationError",
             _ => "InitializationError",
         },
-        NodeError::Address { .. } | NodeError::Slow { .. } => "InitializationError",
+        NodeError::Address { .. } | NodeError::Options(_) | NodeError::Slow { .. } => {
+            "InitializationError"
+        }
     };
     make(py, class, &error.to_string(), None)
 }

@@ -12,7 +12,7 @@ use super::facts::{
 use super::mailbox::{Mailbox, Post};
 use super::process::{self, Node};
 use crate::node::Balance;
-use crate::node::{self, ServerOptions};
+use crate::node::{self, EntranceOptions, ServerOptions};
 
 /// A Router, or with a mailbox a Service.
 #[pyclass(frozen, module = "daffi._native")]
@@ -43,7 +43,14 @@ impl Server {
             }
         };
         let address = self::address(address);
-        let options = ServerOptions { name, address, max_message, balance, allow_pickle };
+        let options = ServerOptions {
+            name,
+            address,
+            entrance: EntranceOptions::default(),
+            max_message,
+            balance,
+            allow_pickle,
+        };
         let process = process::current();
         let post = mailbox.map(|mailbox| Arc::clone(&mailbox.get().post));
         let executor = mailbox.map(|mailbox| mailbox.get().executor());

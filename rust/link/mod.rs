@@ -5,6 +5,9 @@
 //! | file | holds |
 //! |---|---|
 //! | `address` | where a server listens |
+//! | `dial` | how a connection goes out: where to, and what it is dressed in |
+//! | `entrance` | how a connection comes in: what its first bytes say |
+//! | `error` | why a connection did not come about |
 //! | `listener` | bound addresses, socket files |
 //! | `socket` | plain TCP and Unix sockets as links |
 //! | `lendable` | sockets that a thread may wait for in place of the runtime, on Linux |
@@ -13,6 +16,9 @@
 
 mod address;
 mod bell;
+mod dial;
+mod entrance;
+mod error;
 #[cfg(target_os = "linux")]
 mod lendable;
 mod listener;
@@ -28,9 +34,12 @@ use std::time::Duration;
 
 pub use address::Address;
 pub use bell::Bell;
+pub use dial::{Dial, connect};
+pub use entrance::{Entered, Entrance, EntranceOptions};
+pub use error::LinkError;
 pub use listener::Listener;
 pub use receive::receive;
-pub use socket::{Socket, connect};
+pub use socket::Socket;
 pub use socket2::MaybeUninitSlice;
 
 /// How many slices one write may have.
@@ -110,6 +119,17 @@ pub trait Link: Send + Sync + Debug {
     /// How far pickles from the other end may be believed.
     fn trust(&self) -> Trust;
 
+    /// A value that only the two ends know, and that no two connections share: what is proven
+    /// together with it can't be passed on over another. None where the link keeps no secrets.
+    fn binding(&self) -> Option<[u8; 32]> {
+        None
+    }
+
+    /// Whom the other end has proven to be; the same for the same one, each time it comes.
+    fn identity(&self) -> Option<Vec<u8>> {
+        None
+    }
+
     /// The other end, for people.
     fn peer(&self) -> String;
 }
@@ -121,6 +141,8 @@ pub enum Trust {
     Near,
     /// Elsewhere, or somebody else.
     Far,
+    /// Elsewhere, and has proven who it is.
+    Proven,
     /// Somebody who is never believed, whatever has been set.
     Never,
 }
@@ -129,7 +151,7 @@ impl Trust {
     /// Whether the other end is believed, where somebody may have `said` so or not.
     pub fn holds(self, said: Option<bool>) -> bool {
         match self {
-            Self::Near => said.unwrap_or(true),
+            Self::Near | Self::Proven => said.unwrap_or(true),
             Self::Far => said.unwrap_or(false),
             Self::Never => false,
         }

@@ -271,8 +271,8 @@ impl Link for Socket {
     }
 }
 
-/// Connects to a server. The error says what the system said; whoever calls names the address.
-pub async fn connect(address: &Address) -> io::Result<Box<dyn Link>> {
+/// Connects to a server. The error says what the system said.
+pub(super) async fn connect(address: &Address) -> io::Result<Box<dyn Link>> {
     match address {
         Address::Tcp(host, port) => {
             let stream = TcpStream::connect((host.as_str(), *port)).await?;

@@ -12,7 +12,8 @@ use bytes::BytesMut;
 
 #[cfg(target_os = "linux")]
 use super::Bell;
-use super::{Address, Link, Listener, MaybeUninitSlice, Trust, connect, receive};
+use super::socket::connect;
+use super::{Address, Link, Listener, MaybeUninitSlice, Trust, receive};
 
 /// A path that no other test uses.
 fn path() -> PathBuf {
@@ -192,6 +193,7 @@ async fn who_is_near_is_trusted_unless_somebody_says_otherwise() {
     let said = |trust: Trust| [None, Some(true), Some(false)].map(|said| trust.holds(said));
     assert_eq!(said(Trust::Near), [true, true, false]);
     assert_eq!(said(Trust::Far), [false, true, false]);
+    assert_eq!(said(Trust::Proven), [true, true, false]);
     assert_eq!(said(Trust::Never), [false, false, false]);
 }
 

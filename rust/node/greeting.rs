@@ -1,7 +1,7 @@
 use std::future::poll_fn;
 use std::io::{ErrorKind, IoSlice};
 
-use bytes::Buf;
+use bytes::{Buf, BytesMut};
 
 use super::gone;
 use super::session::part_early;
@@ -42,9 +42,12 @@ pub(super) async fn greet_server(
 }
 
 /// Hears a client's greeting out. Nothing comes back for somebody who is no client of ours: that
-/// one has been told so, in its own language.
-pub(super) async fn greet_client(link: &dyn Link) -> Result<Option<(Hello, Decoder)>, Failure> {
-    let mut decoder = Decoder::new(MAX_GREETING);
+/// one has been told so, in its own language. `first` is what was read of it already.
+pub(super) async fn greet_client(
+    link: &dyn Link,
+    first: BytesMut,
+) -> Result<Option<(Hello, Decoder)>, Failure> {
+    let mut decoder = Decoder::with(first, MAX_GREETING);
     let mut refusal = None;
     let refuse = |first: &[u8]| {
         refusal = refusal_for(first);

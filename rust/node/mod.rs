@@ -60,7 +60,7 @@ use std::time::Duration;
 
 use crate::hub;
 pub use crate::hub::{Balance, Lost};
-pub use crate::link::{Address, Bell};
+pub use crate::link::{Address, Bell, Dial, EntranceOptions};
 use crate::wire::{Failure, FailureKind, Ran};
 
 /// A frame, with its body where that is too large for one.
@@ -92,6 +92,9 @@ pub enum NodeError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// What was asked for can't be done.
+    #[error("{0}")]
+    Options(String),
     /// It took too long.
     #[error("can't connect to {address}: no answer within {seconds} s")]
     Slow {

@@ -61,7 +61,8 @@ async fn pair(address: Address) -> (Box<dyn Link>, Box<dyn Link>) {
         (Address::Tcp(host, _), Some(port)) => Address::Tcp(host, port),
         (address, _) => address,
     };
-    let (near, far) = tokio::join!(connect(&address), listener.accept());
+    let dial = address.into();
+    let (near, far) = tokio::join!(connect(&dial), listener.accept());
     (near.unwrap(), far.unwrap())
 }
 

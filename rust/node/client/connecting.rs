@@ -7,12 +7,14 @@ use std::time::Duration;
 use super::hearing::{ClientRole, ClientUplink};
 use super::{Client, Inner, Phase, stopped};
 use crate::hub::{Ledger, Window};
-use crate::link;
+use crate::link::{self, Dial, LinkError};
 use crate::node::session::{self, Session};
 use crate::node::worker::Worker;
 use crate::node::{NodeError, Pace, gone, greeting};
 use crate::sync::Mutex;
-use crate::wire::{Announcement, Frame, Function, Hello, Kind, Limits, MAX_GREETING};
+use crate::wire::{
+    Announcement, Failure, FailureKind, Frame, Function, Hello, Kind, Limits, MAX_GREETING, Ran,
+};
 
 /// The first pause between two attempts to connect, and the longest.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
@@ -23,7 +25,6 @@ const ANNOUNCEMENT: usize = 48 * 1024;
 impl Client {
     pub(super) async fn attempt(&self) -> Result<(), NodeError> {
         let options = &self.options;
-        let address = || options.address.clone();
         let limits = Limits { max_message: options.max_message, calls: CREDIT.0, bytes: CREDIT.1 };
         let announced = self.inner.lock().functions.clone();
         let mut hello = Hello {
@@ -41,20 +42,19 @@ impl Client {
             hello.functions.clear();
         }
         let greeted = async {
-            let link = link::connect(&options.address).await.map_err(|source| {
-                NodeError::Address { action: "connect to", address: address(), source }
-            })?;
+            let link = link::connect(&options.dial).await;
+            let link = link.map_err(|error| unreached(&options.dial, error))?;
             let greeted = greeting::greet_server(&*link, &hello).await;
             let (welcome, decoder) = greeted.map_err(|mut failure| {
-                failure.message = format!("can't connect to {}: {}", address(), failure.message);
+                failure.message = format!("can't connect to {}: {}", options.dial, failure.message);
                 NodeError::Refused(failure)
             })?;
             Ok((link, welcome, decoder))
         };
         let seconds = options.connect_timeout.as_secs_f64();
         let greeted = tokio::time::timeout(options.connect_timeout, greeted).await;
-        let (link, welcome, decoder) =
-            greeted.map_err(|_| NodeError::Slow { address: address(), seconds })??;
+        let (link, welcome, decoder) = greeted
+            .map_err(|_| NodeError::Slow { address: options.dial.address.clone(), seconds })??;
         let trusted = link.trust().holds(options.allow_pickle);
         let hired = Arc::new(OnceLock::new());
         let role =
@@ -151,6 +151,22 @@ impl Client {
                 return Some(session);
             }
         }
+    }
+}
+
+/// Why there is no connection.
+fn unreached(dial: &Dial, error: LinkError) -> NodeError {
+    let refused = |kind, text| {
+        let text = format!("can't connect to {dial}: {text}");
+        NodeError::Refused(Failure::new(kind, Ran::No, text))
+    };
+    match error {
+        LinkError::System(source) => {
+            NodeError::Address { action: "connect to", address: dial.address.clone(), source }
+        }
+        LinkError::Protocol(text) => refused(FailureKind::Protocol, text),
+        LinkError::Unproven(text) => refused(FailureKind::Authentication, text),
+        LinkError::Options(text) => NodeError::Options(text),
     }
 }
 

@@ -76,7 +76,7 @@ impl Client {
         };
         let text = format!(
             "the connection to {server:?} at {} is gone: {}",
-            self.options.address, why.message
+            self.options.dial, why.message
         );
         let kind = match why.kind {
             FailureKind::Evicted => FailureKind::Evicted,

@@ -24,7 +24,7 @@ use super::session::Session;
 use super::worker::Worker;
 use super::{Counts, Events, Executor, Landings, Large, NodeError, Pace, Slot, Stats};
 use crate::hub::Calls;
-use crate::link::Address;
+use crate::link::Dial;
 use crate::sync::Mutex;
 use crate::wire::{Failure, FailureKind, Frame, Function, Kind, Ran};
 
@@ -33,8 +33,8 @@ use crate::wire::{Failure, FailureKind, Frame, Function, Kind, Ran};
 pub struct ClientOptions {
     /// The member's name.
     pub name: String,
-    /// Where the server is.
-    pub address: Address,
+    /// Where the server is, and how it is spoken to.
+    pub dial: Dial,
     /// The largest message that is accepted, in bytes.
     pub max_message: u64,
     /// Whether to come back after a loss.
@@ -156,7 +156,7 @@ impl Client {
                 Err(error) => error,
             };
             let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() || matches!(error, NodeError::Refused(_)) {
+            if left.is_zero() || matches!(error, NodeError::Refused(_) | NodeError::Options(_)) {
                 return Err(error);
             }
             tokio::time::sleep(backoff.next().min(left)).await;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::hearing::ServerRole;
 use super::{Peer, Server};
 use crate::hub::Joining;
-use crate::link::{Link, Listener};
+use crate::link::{Entered, Entrance, Link, Listener};
 use crate::node::session::{self, Session};
 use crate::node::{GREETING, Pace, greeting};
 use crate::wire::{Decoder, Frame, Hello, Kind, PREAMBLE, Welcome};
@@ -16,14 +16,15 @@ use crate::wire::{Decoder, Frame, Hello, Kind, PREAMBLE, Welcome};
 const EXHAUSTED: Duration = Duration::from_millis(50);
 
 impl Server {
-    pub(super) async fn listen(self: Arc<Self>, listener: Listener) {
+    pub(super) async fn listen(self: Arc<Self>, listener: Listener, entrance: Entrance) {
+        let entrance = Arc::new(entrance);
         loop {
             tokio::select! {
                 biased;
                 () = self.stop_listening.notified() => break,
                 accepted = listener.accept() => match accepted {
                     Ok(link) => {
-                        tokio::spawn(Arc::clone(&self).serve(link));
+                        tokio::spawn(Arc::clone(&self).serve(link, Arc::clone(&entrance)));
                     }
                     Err(error) => {
                         log::warn!(target: "daffi.node", "can't accept a connection: {error}");
@@ -37,17 +38,14 @@ impl Server {
     }
 
     /// One connection, from its first byte to its last.
-    async fn serve(self: Arc<Self>, link: Box<dyn Link>) {
+    async fn serve(self: Arc<Self>, link: Box<dyn Link>, entrance: Arc<Entrance>) {
         let peer = link.peer();
-        match tokio::time::timeout(GREETING, greeting::greet_client(&*link)).await {
+        match tokio::time::timeout(GREETING, welcome(link, &entrance)).await {
             Err(_) => log::info!(target: "daffi.node", "{peer} did not greet in time"),
-            Ok(Err(failure)) => {
-                log::info!(target: "daffi.node", "{peer} was refused: {}", failure.message);
-            }
+            Ok(Err(why)) => log::info!(target: "daffi.node", "{peer} was refused: {why}"),
             Ok(Ok(None)) => log::info!(target: "daffi.node", "{peer} speaks another protocol"),
-            Ok(Ok(Some((hello, decoder)))) => return self.admit(link, hello, decoder).await,
+            Ok(Ok(Some((link, hello, decoder)))) => self.admit(link, hello, decoder).await,
         }
-        link.close();
     }
 
     async fn admit(self: Arc<Self>, link: Box<dyn Link>, hello: Hello, decoder: Decoder) {
@@ -98,4 +96,16 @@ impl Server {
         session.flush(Pace::Now);
         session.drive().await;
     }
+}
+
+/// Lets a connection in and hears its greeting; nothing comes back for who is no client of ours. A
+/// link that is dropped is closed.
+async fn welcome(
+    link: Box<dyn Link>,
+    entrance: &Entrance,
+) -> Result<Option<(Box<dyn Link>, Hello, Decoder)>, String> {
+    let Entered { link, first } = entrance.enter(link).await.map_err(|error| error.to_string())?;
+    let greeted = greeting::greet_client(&*link, first).await;
+    let greeted = greeted.map_err(|failure| failure.message)?;
+    Ok(greeted.map(|(hello, decoder)| (link, hello, decoder)))
 }

@@ -19,7 +19,7 @@ use super::session::Session;
 use super::worker::Worker;
 use super::{Counts, Events, Executor, Landings, Large, NodeError, Pace, Stats};
 use crate::hub::{Balance, Hub, Joining, PeerKey};
-use crate::link::{Address, Listener};
+use crate::link::{Address, Entrance, EntranceOptions, Listener};
 use crate::sync::Mutex;
 use crate::wire::{Failure, FailureKind, Function, Hello, Limits, Member, Presence, Ran};
 
@@ -35,6 +35,8 @@ pub struct ServerOptions {
     pub name: String,
     /// Where it listens.
     pub address: Address,
+    /// What it expects of those who come in.
+    pub entrance: EntranceOptions,
     /// The largest message that is accepted, in bytes.
     pub max_message: u64,
     /// How a worker is picked.
@@ -123,6 +125,8 @@ impl Server {
         if self.started.load(Ordering::Acquire) {
             return Ok(());
         }
+        let entrance = Entrance::prepare(&self.options.entrance);
+        let entrance = entrance.map_err(|error| NodeError::Options(error.to_string()))?;
         let address = &self.options.address;
         let bound = Listener::bind(address).await.map_err(|source| NodeError::Address {
             action: "listen on",
@@ -137,7 +141,7 @@ impl Server {
         self.employ()?;
         self.started.store(true, Ordering::Release);
         if let Some(me) = self.me.upgrade() {
-            tokio::spawn(me.listen(listener));
+            tokio::spawn(me.listen(listener, entrance));
         }
         Ok(())
     }

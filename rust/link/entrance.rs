@@ -1,0 +1,57 @@
+//! How a connection comes in: what its first bytes say, and what it is dressed in.
+
+use std::future::poll_fn;
+use std::io::ErrorKind;
+
+use bytes::BytesMut;
+
+use super::{Link, LinkError, receive};
+
+/// How many bytes are read to find out what somebody speaks.
+const FIRST_READ: usize = 4 * 1024;
+
+/// What a server expects of those who come in.
+#[derive(Debug, Clone, Default)]
+pub struct EntranceOptions {}
+
+/// The same, ready for use.
+#[derive(Debug, Default)]
+pub struct Entrance {}
+
+/// A connection that has come in, as far as its greeting.
+#[derive(Debug)]
+pub struct Entered {
+    /// What the greeting travels by.
+    pub link: Box<dyn Link>,
+    /// What was read of it already; at least one byte.
+    pub first: BytesMut,
+}
+
+impl Entrance {
+    /// Reads what the options name.
+    pub fn prepare(_options: &EntranceOptions) -> Result<Self, LinkError> {
+        Ok(Self {})
+    }
+
+    /// Looks at the first bytes of a connection, and at what they lead to. Takes as long as the
+    /// other end does: whoever calls bounds it.
+    pub async fn enter(&self, link: Box<dyn Link>) -> Result<Entered, LinkError> {
+        let mut first = BytesMut::new();
+        read_some(&*link, &mut first).await?;
+        Ok(Entered { link, first })
+    }
+}
+
+/// Waits for bytes and reads them behind those that are there; the end is an error.
+pub(super) async fn read_some(link: &dyn Link, buffer: &mut BytesMut) -> std::io::Result<()> {
+    loop {
+        poll_fn(|context| link.poll_readable(context)).await?;
+        match receive(link, &mut [], buffer, FIRST_READ) {
+            Ok((_, 0)) => return Err(ErrorKind::UnexpectedEof.into()),
+            Ok(_) => return Ok(()),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
