@@ -131,6 +131,28 @@ async fn room_to_write_is_told_of() {
     }
 }
 
+#[tokio::test]
+async fn who_was_told_to_wait_is_told_though_others_wrote_meanwhile() {
+    for (near, far) in pairs().await {
+        let patience = std::time::Duration::from_secs(20);
+        for _ in 0..20 {
+            let mut sent = 0;
+            while let Ok(count) = near.try_write(&[IoSlice::new(&[7; 65536])]) {
+                sent += count;
+            }
+            while sent > 0 {
+                sent -= read(&*far, sent.min(65536)).await.unwrap().len();
+                // Somebody else, who does not wait.
+                if sent > 0 && near.try_write(&[IoSlice::new(b"!")]).is_ok() {
+                    sent += 1;
+                }
+            }
+            let waiting = poll_fn(|context| near.poll_writable(context));
+            tokio::time::timeout(patience, waiting).await.unwrap().unwrap();
+        }
+    }
+}
+
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn what_came_while_it_was_lent_is_told_of_afterwards() {
