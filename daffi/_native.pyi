@@ -314,6 +314,8 @@ class Server:
         mailbox: Mailbox | None,
         max_message: int,
         allow_pickle: bool | None,
+        allowed_origins: Sequence[str] | None,
+        allowed_hosts: Sequence[str] | None,
         balance: str,
     ) -> Server:
         """A Router has no mailbox; a Service has one."""

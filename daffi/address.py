@@ -15,7 +15,8 @@ from daffi.exceptions import InitializationError
 _LOCALHOST = "127.0.0.1"
 _LONGEST_PATH = 103 if sys.platform == "darwin" else 107  # bytes of a Unix socket's path
 
-Address = tuple[str, str, int]  # as the engine takes it: "tcp", host, port; "unix", path, 0
+# As the engine takes it: "tcp" or "ws", host, port; "unix", path, 0.
+Address = tuple[str, str, int]
 StrPath = str | os.PathLike[str]
 
 
@@ -95,7 +96,7 @@ def _unix(path: StrPath) -> Address:
 def _from_url(url: Any, server: bool) -> Address:
     from urllib.parse import unquote, urlsplit
 
-    known = "tcp://host:port or unix:///path"
+    known = "tcp://host:port, ws://host:port or unix:///path"
     if not isinstance(url, str):
         raise InitializationError(f"url is a str such as {known}, not {type(url).__name__}")
     try:
@@ -104,15 +105,18 @@ def _from_url(url: Any, server: bool) -> Address:
     except ValueError as error:
         raise InitializationError(f"url {url!r}: {error}; pass {known}") from None
     scheme = parts.scheme
-    if scheme in ("tls", "ws", "wss"):
-        what = "TLS" if scheme == "tls" else "WebSocket"
+    if scheme in ("tls", "wss"):
         raise InitializationError(
-            f"url {url!r}: this version of daffi has no {what} yet; pass {known}"
+            f"url {url!r}: this version of daffi has no TLS yet; pass {known}"
         )
     if parts.query or parts.fragment or parts.username or parts.password:
         raise InitializationError(f"url: only an address may be in it; pass {known}")
     if scheme == "tcp" and parts.path in ("", "/"):
         return _tcp(host, port, server)
+    if scheme == "ws" and parts.path in ("", "/"):
+        # A server hears what its clients speak by itself.
+        _, name, number = _tcp(host, port, server)
+        return "tcp" if server else "ws", name, number
     if scheme == "unix" and not parts.netloc and parts.path.startswith("/"):
         return _unix(unquote(parts.path))
     raise InitializationError(f"url {url!r} is no address; pass {known}")
@@ -123,4 +127,4 @@ def shown(found: Address) -> str:
     kind, where, port = found
     if kind == "unix":
         return f"unix://{where}"
-    return f"tcp://[{where}]:{port}" if ":" in where else f"tcp://{where}:{port}"
+    return f"{kind}://[{where}]:{port}" if ":" in where else f"{kind}://{where}:{port}"

@@ -41,7 +41,6 @@ class RouterKind(Node):
     ) -> None:
         security.refuse_tls(tls=tls, cert_file=cert_file, key_file=key_file, ca_file=ca_file)
         security.refuse_token(token)
-        security.refuse_allowed(allowed_origins=allowed_origins, allowed_hosts=allowed_hosts)
         name = node.app_name(app_name)
         address = locate(host, port, unix_sock_path, url, server=True)
         engine = _native.Server(
@@ -50,6 +49,8 @@ class RouterKind(Node):
             mailbox=None,
             max_message=node.whole("max_message", max_message, 1),
             allow_pickle=node.switch("allow_pickle", allow_pickle, or_none=True),
+            allowed_origins=security.allowed("allowed_origins", allowed_origins),
+            allowed_hosts=security.allowed("allowed_hosts", allowed_hosts),
             balance=node.one_of("balance", balance, ("round_robin", "least_pending")),
         )
         super().__init__(engine, name, address, None, None)
@@ -82,7 +83,6 @@ class ServiceKind(Node):
     ) -> None:
         security.refuse_tls(tls=tls, cert_file=cert_file, key_file=key_file, ca_file=ca_file)
         security.refuse_token(token)
-        security.refuse_allowed(allowed_origins=allowed_origins, allowed_hosts=allowed_hosts)
         name = node.app_name(app_name)
         address = locate(host, port, unix_sock_path, url, server=True)
         dispatcher = self._dispatch(name, workers)
@@ -92,6 +92,8 @@ class ServiceKind(Node):
             mailbox=dispatcher.mailbox,
             max_message=node.whole("max_message", max_message, 1),
             allow_pickle=node.switch("allow_pickle", allow_pickle, or_none=True),
+            allowed_origins=security.allowed("allowed_origins", allowed_origins),
+            allowed_hosts=security.allowed("allowed_hosts", allowed_hosts),
             balance="round_robin",
         )
         super().__init__(engine, name, address, dispatcher, expose)

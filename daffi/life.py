@@ -74,12 +74,12 @@ class Node(abc.ABC):
     @property
     def host(self) -> str | None:
         """The TCP host that it was given; None on a Unix socket."""
-        return self._address[1] if self._address[0] == "tcp" else None
+        return self._address[1] if self._address[0] != "unix" else None
 
     @property
     def port(self) -> int | None:
         """The TCP port, on a server the one it has once it is up; None on a Unix socket."""
-        return self._address[2] if self._address[0] == "tcp" else None
+        return self._address[2] if self._address[0] != "unix" else None
 
     @property
     def info(self) -> str:

@@ -27,9 +27,22 @@ def refuse_token(token: Any) -> None:
     _refuse("tokens", {"token": token})
 
 
-def refuse_allowed(**options: Any) -> None:
-    """There is no WebSocket yet, and so nobody to let in by these lists."""
-    _refuse("WebSocket", options)
+def allowed(option: str, entries: Any) -> list[str] | None:
+    """A list of who may come in over WebSocket; the engine reads what its entries say."""
+    if entries is None:
+        return None
+    if isinstance(entries, str):
+        raise InitializationError(f"{option} is a list of strings: pass [{entries!r}]")
+    try:
+        entries = list(entries)
+    except TypeError:
+        raise InitializationError(
+            f"{option} is a list of strings, not {type(entries).__name__}"
+        ) from None
+    for entry in entries:
+        if not isinstance(entry, str):
+            raise InitializationError(f"{option} is a list of strings, not of {entry!r}")
+    return entries
 
 
 def _refuse(what: str, options: dict[str, Any]) -> None:

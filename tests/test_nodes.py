@@ -139,7 +139,7 @@ def test_nothing_that_makes_it_safe_is_ignored(kind: Any, monkeypatch: pytest.Mo
             kind("n", "127.0.0.1", 1, **wrong)
     nothing: dict[str, Any] = {"tls": 0, "cert_file": "", "ca_file": None, "token": ""}
     assert kind("n", "127.0.0.1", 1, **nothing).app_name == "n"
-    for scheme in ("tls", "ws", "wss"):
+    for scheme in ("tls", "wss"):
         with pytest.raises(InitializationError, match=scheme):
             kind("n", url=f"{scheme}://127.0.0.1:1")
     monkeypatch.setenv("DAFFI_TOKEN", "t")

@@ -51,7 +51,7 @@ impl Client {
     ) -> PyResult<Self> {
         let options = ClientOptions {
             name,
-            dial: facts::address(address).into(),
+            dial: facts::dial(address),
             max_message,
             reconnect,
             connect_timeout: seconds(connect_timeout)?,

@@ -7,10 +7,10 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use super::begin::{Outcome, outcome};
-use crate::node::{Address, Stats};
+use crate::node::{Address, Dial, Stats};
 use crate::wire::{Function, Member, Presence};
 
-/// `("tcp", host, port)` or `("unix", path, 0)`.
+/// `("tcp", host, port)`, `("ws", host, port)` or `("unix", path, 0)`.
 pub(super) type PyAddress = (String, String, u16);
 pub(super) type PyFunction = (String, String, String);
 
@@ -19,6 +19,11 @@ pub(super) fn address((kind, place, port): PyAddress) -> Address {
         "unix" => Address::Unix(PathBuf::from(place)),
         _ => Address::Tcp(place, port),
     }
+}
+
+/// What a client connects to.
+pub(super) fn dial(place: PyAddress) -> Dial {
+    Dial { websocket: place.0 == "ws", address: address(place) }
 }
 
 pub(super) fn functions(list: Vec<PyFunction>) -> Vec<Function> {

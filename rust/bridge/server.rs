@@ -12,7 +12,7 @@ use super::facts::{
 use super::mailbox::{Mailbox, Post};
 use super::process::{self, Node};
 use crate::node::Balance;
-use crate::node::{self, EntranceOptions, ServerOptions};
+use crate::node::{self, EntranceOptions, ServerOptions, Visitors};
 
 /// A Router, or with a mailbox a Service.
 #[pyclass(frozen, module = "daffi._native")]
@@ -24,13 +24,17 @@ pub(super) struct Server {
 #[pymethods]
 impl Server {
     #[new]
-    #[pyo3(signature = (*, name, address, mailbox, max_message, allow_pickle, balance))]
+    #[pyo3(signature = (*, name, address, mailbox, max_message, allow_pickle, allowed_origins, allowed_hosts, balance))]
+    #[allow(clippy::too_many_arguments, reason = "a server has that many options")]
     fn new(
+        py: Python<'_>,
         name: String,
         address: PyAddress,
         mailbox: Option<&Bound<'_, Mailbox>>,
         max_message: u64,
         allow_pickle: Option<bool>,
+        allowed_origins: Option<Vec<String>>,
+        allowed_hosts: Option<Vec<String>>,
         balance: &str,
     ) -> PyResult<Self> {
         let balance = match balance {
@@ -42,11 +46,13 @@ impl Server {
                 return Err(pyo3::exceptions::PyValueError::new_err(text));
             }
         };
+        let visitors = Visitors::new(allowed_origins.as_deref(), allowed_hosts.as_deref())
+            .map_err(|text| errors::make(py, "InitializationError", &text, None))?;
         let address = self::address(address);
         let options = ServerOptions {
             name,
             address,
-            entrance: EntranceOptions::default(),
+            entrance: EntranceOptions { visitors },
             max_message,
             balance,
             allow_pickle,

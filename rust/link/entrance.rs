@@ -5,18 +5,26 @@ use std::io::ErrorKind;
 
 use bytes::BytesMut;
 
-use super::{Link, LinkError, receive};
+use super::websocket::{self, Place, Visitors};
+use super::{Address, Link, LinkError, receive};
 
 /// How many bytes are read to find out what somebody speaks.
 const FIRST_READ: usize = 4 * 1024;
 
 /// What a server expects of those who come in.
 #[derive(Debug, Clone, Default)]
-pub struct EntranceOptions {}
+pub struct EntranceOptions {
+    /// Who may come in from pages, and by which names.
+    pub visitors: Visitors,
+}
 
 /// The same, ready for use.
 #[derive(Debug, Default)]
-pub struct Entrance {}
+pub struct Entrance {
+    /// The name that it listens on.
+    name: Option<String>,
+    visitors: Visitors,
+}
 
 /// A connection that has come in, as far as its greeting.
 #[derive(Debug)]
@@ -28,14 +36,25 @@ pub struct Entered {
 }
 
 impl Entrance {
-    /// Reads what the options name.
-    pub fn prepare(_options: &EntranceOptions) -> Result<Self, LinkError> {
-        Ok(Self {})
+    /// Reads what the options name, for a server that listens there.
+    pub fn prepare(options: &EntranceOptions, address: &Address) -> Result<Self, LinkError> {
+        let name = match address {
+            Address::Tcp(name, _) => Some(name.clone()),
+            Address::Unix(_) => None,
+        };
+        Ok(Self { name, visitors: options.visitors.clone() })
     }
 
     /// Looks at the first bytes of a connection, and at what they lead to. Takes as long as the
     /// other end does: whoever calls bounds it.
     pub async fn enter(&self, link: Box<dyn Link>) -> Result<Entered, LinkError> {
+        let mut first = BytesMut::new();
+        read_some(&*link, &mut first).await?;
+        if !first.first().is_some_and(u8::is_ascii_alphabetic) {
+            return Ok(Entered { link, first });
+        }
+        let place = Place { name: self.name.as_deref(), at: link.local(), secure: false };
+        let link = websocket::answer(link, first, &self.visitors, place).await?;
         let mut first = BytesMut::new();
         read_some(&*link, &mut first).await?;
         Ok(Entered { link, first })

@@ -13,6 +13,8 @@
 //! | `lendable` | sockets that a thread may wait for in place of the runtime, on Linux |
 //! | `bell` | gets such a thread out of its wait |
 //! | `receive` | reading into a buffer and into memory of its own at once |
+//! | `parting` | last words, and waiting until they were heard |
+//! | `websocket` | WebSocket as a link around a link |
 
 mod address;
 mod bell;
@@ -22,13 +24,16 @@ mod error;
 #[cfg(target_os = "linux")]
 mod lendable;
 mod listener;
+mod parting;
 mod receive;
 mod socket;
 #[cfg(test)]
 mod tests;
+mod websocket;
 
 use std::fmt::Debug;
 use std::io::{self, IoSlice};
+use std::net::SocketAddr;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -38,9 +43,11 @@ pub use dial::{Dial, connect};
 pub use entrance::{Entered, Entrance, EntranceOptions};
 pub use error::LinkError;
 pub use listener::Listener;
+pub use parting::{part, part_early, write_all};
 pub use receive::receive;
 pub use socket::Socket;
 pub use socket2::MaybeUninitSlice;
+pub use websocket::Visitors;
 
 /// How many slices one write may have.
 pub const MAX_SLICES: usize = 1024;
@@ -90,6 +97,9 @@ pub trait Link: Send + Sync + Debug {
     /// Ready when writing may succeed. One task at a time may wait.
     fn poll_writable(&self, context: &mut Context<'_>) -> Poll<io::Result<()>>;
 
+    /// Why `try_finish` comes next, for links that can say so.
+    fn explain(&self, _parting: Parting, _why: &str) {}
+
     /// Ends our direction in an orderly way, behind everything that was written; reading goes on.
     /// After `WouldBlock`, wait for `poll_writable` and call it again. Nothing is written after it.
     fn try_finish(&self) -> io::Result<()>;
@@ -130,8 +140,24 @@ pub trait Link: Send + Sync + Debug {
         None
     }
 
+    /// Our own end, where that is an IP address.
+    fn local(&self) -> Option<SocketAddr> {
+        None
+    }
+
     /// The other end, for people.
     fn peer(&self) -> String;
+}
+
+/// How a conversation ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Parting {
+    /// Everything has been said.
+    Done,
+    /// We are about to go away.
+    Leaving,
+    /// The other end broke the protocol.
+    Fault,
 }
 
 /// Where the other end of a link is, as far as the link can tell.

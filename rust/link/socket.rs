@@ -1,5 +1,5 @@
 use std::io::{self, ErrorKind, IoSlice};
-use std::net::Shutdown;
+use std::net::{Shutdown, SocketAddr};
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 use std::task::{Context, Poll};
@@ -264,6 +264,10 @@ impl Link for Socket {
 
     fn trust(&self) -> Trust {
         self.stream().trust()
+    }
+
+    fn local(&self) -> Option<SocketAddr> {
+        self.stream().socket().local_addr().ok()?.as_socket()
     }
 
     fn peer(&self) -> String {

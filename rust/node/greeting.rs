@@ -1,11 +1,11 @@
 use std::future::poll_fn;
-use std::io::{ErrorKind, IoSlice};
+use std::io::ErrorKind;
 
 use bytes::{Buf, BytesMut};
 
 use super::gone;
-use super::session::part_early;
-use crate::link::{Link, receive};
+use super::session::explain;
+use crate::link::{Link, part_early, receive, write_all};
 use crate::wire::{
     Decoder, Failure, FailureKind, Frame, Hello, Kind, MAX_GREETING, PREAMBLE, PREAMBLE_LEN, Ran,
     VERSION, Welcome, refusal_for,
@@ -78,6 +78,7 @@ pub(super) async fn greet_client(
 /// Tells a client why it is not welcome, and waits until it has heard it, for a while.
 async fn refuse_client(link: &dyn Link, failure: Failure) -> Failure {
     let goodbye = Frame::new(Kind::Goodbye, 0).with_body(failure.encode()).encode();
+    explain(link, &failure);
     // Whoever is refused may have left already.
     if write_all(link, &[&PREAMBLE[..], &goodbye].concat()).await.is_ok() {
         part_early(link).await;
@@ -127,23 +128,6 @@ async fn read(link: &dyn Link, decoder: &mut Decoder) -> Result<(), Failure> {
             Err(error) if error.kind() == ErrorKind::WouldBlock => {}
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(error) => return Err(lost(error)),
-        }
-    }
-}
-
-async fn write_all(link: &dyn Link, mut bytes: &[u8]) -> std::io::Result<()> {
-    loop {
-        let slices = [IoSlice::new(bytes)];
-        // Writing nothing lets a link go on with what it holds back.
-        match link.try_write(if bytes.is_empty() { &[] } else { &slices }) {
-            Ok(_) if bytes.is_empty() => return Ok(()),
-            Ok(0) => return Err(ErrorKind::WriteZero.into()),
-            Ok(written) => bytes.advance(written),
-            Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                poll_fn(|context| link.poll_writable(context)).await?;
-            }
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
         }
     }
 }

@@ -60,7 +60,7 @@ use std::time::Duration;
 
 use crate::hub;
 pub use crate::hub::{Balance, Lost};
-pub use crate::link::{Address, Bell, Dial, EntranceOptions};
+pub use crate::link::{Address, Bell, Dial, EntranceOptions, Visitors};
 use crate::wire::{Failure, FailureKind, Ran};
 
 /// A frame, with its body where that is too large for one.

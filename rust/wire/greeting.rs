@@ -143,11 +143,6 @@ pub fn refusal_for(first: &[u8]) -> Option<&'static [u8]> {
         [] => None,
         // A fatal alert, handshake_failure.
         [0x16, ..] => Some(&[0x15, 3, 1, 0, 2, 2, 40]),
-        [byte, ..] if byte.is_ascii_alphabetic() => Some(
-            b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: 65\r\n\
-              Connection: close\r\n\r\n\
-              This port speaks daffi, not HTTP. Use daffi.Client to reach it.\r\n",
-        ),
         bytes => {
             let magic = PREAMBLE.iter().take(4).zip(bytes).all(|(ours, theirs)| ours == theirs);
             (!magic).then_some(b"This port speaks daffi. Use daffi.Client to reach it.\r\n")

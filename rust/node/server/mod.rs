@@ -125,7 +125,7 @@ impl Server {
         if self.started.load(Ordering::Acquire) {
             return Ok(());
         }
-        let entrance = Entrance::prepare(&self.options.entrance);
+        let entrance = Entrance::prepare(&self.options.entrance, &self.options.address);
         let entrance = entrance.map_err(|error| NodeError::Options(error.to_string()))?;
         let address = &self.options.address;
         let bound = Listener::bind(address).await.map_err(|source| NodeError::Address {
