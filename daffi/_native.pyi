@@ -25,6 +25,7 @@ __all__ = [
     "Pending",
     "Server",
     "Stream",
+    "Token",
     "__version__",
     "decode_json",
     "decode_msgpack",
@@ -215,6 +216,12 @@ class Stream:
     def end(self) -> None: ...
 
 @final
+class Token:
+    """A secret on its way to nodes. It says nothing of itself to anybody."""
+
+    def __new__(cls, secret: str) -> Token: ...
+
+@final
 class Client:
     def __new__(
         cls,
@@ -226,6 +233,7 @@ class Client:
         reconnect: bool,
         connect_timeout: float,
         allow_pickle: bool | None,
+        token: Token | None = None,
     ) -> Client: ...
     def connect(self, wait: float | None, completions: Completions | None = None) -> Any: ...
     @property
@@ -317,6 +325,7 @@ class Server:
         allowed_origins: Sequence[str] | None,
         allowed_hosts: Sequence[str] | None,
         balance: str,
+        token: Token | None = None,
     ) -> Server:
         """A Router has no mailbox; a Service has one."""
 

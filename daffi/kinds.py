@@ -39,8 +39,9 @@ class RouterKind(Node):
         balance: str = "round_robin",
         max_message: int = node.MAX_MESSAGE,
     ) -> None:
+        secret = security.token(token)
+        del token  # whatever shows the locals of a frame must not show it
         security.refuse_tls(tls=tls, cert_file=cert_file, key_file=key_file, ca_file=ca_file)
-        security.refuse_token(token)
         name = node.app_name(app_name)
         address = locate(host, port, unix_sock_path, url, server=True)
         engine = _native.Server(
@@ -51,6 +52,7 @@ class RouterKind(Node):
             allow_pickle=node.switch("allow_pickle", allow_pickle, or_none=True),
             allowed_origins=security.allowed("allowed_origins", allowed_origins),
             allowed_hosts=security.allowed("allowed_hosts", allowed_hosts),
+            token=secret,
             balance=node.one_of("balance", balance, ("round_robin", "least_pending")),
         )
         super().__init__(engine, name, address, None, None)
@@ -81,8 +83,9 @@ class ServiceKind(Node):
         allowed_hosts: Iterable[str] | None = None,
         max_message: int = node.MAX_MESSAGE,
     ) -> None:
+        secret = security.token(token)
+        del token  # whatever shows the locals of a frame must not show it
         security.refuse_tls(tls=tls, cert_file=cert_file, key_file=key_file, ca_file=ca_file)
-        security.refuse_token(token)
         name = node.app_name(app_name)
         address = locate(host, port, unix_sock_path, url, server=True)
         dispatcher = self._dispatch(name, workers)
@@ -94,6 +97,7 @@ class ServiceKind(Node):
             allow_pickle=node.switch("allow_pickle", allow_pickle, or_none=True),
             allowed_origins=security.allowed("allowed_origins", allowed_origins),
             allowed_hosts=security.allowed("allowed_hosts", allowed_hosts),
+            token=secret,
             balance="round_robin",
         )
         super().__init__(engine, name, address, dispatcher, expose)
@@ -126,11 +130,12 @@ class ClientKind(Node):
         reconnect: bool = True,
         connect_timeout: float = node.CONNECT_TIMEOUT,
     ) -> None:
+        secret = security.token(token)
+        del token  # whatever shows the locals of a frame must not show it
         security.refuse_tls(
             tls=tls, cert_file=cert_file, key_file=key_file, ca_file=ca_file,
             server_hostname=server_hostname,
         )  # fmt: skip
-        security.refuse_token(token)
         name = node.app_name(app_name)
         address = locate(host, port, unix_sock_path, url, server=False)
         dispatcher = self._dispatch(name, workers)
@@ -146,6 +151,7 @@ class ClientKind(Node):
             reconnect=bool(node.switch("reconnect", reconnect)),
             connect_timeout=patience,
             allow_pickle=node.switch("allow_pickle", allow_pickle, or_none=True),
+            token=secret,
         )
         super().__init__(engine, name, address, dispatcher, expose)
         self._default_timeout = default

@@ -1,7 +1,8 @@
 """Whom a node believes, and how it proves who it is: TLS, tokens, allow-lists.
 
 Options are checked here, before anything is opened, and every refusal says what to pass
-instead. Nothing that was asked for to be safe may be ignored. Imports `exceptions`.
+instead. Nothing that was asked for to be safe may be ignored. Imports the engine and
+`exceptions`.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from daffi._native import Token
 from daffi.exceptions import InitializationError
 
 
@@ -17,14 +19,25 @@ def refuse_tls(**options: Any) -> None:
     _refuse("TLS", options)
 
 
-def refuse_token(token: Any) -> None:
-    """There are no tokens yet."""
-    if token is None and os.environ.get("DAFFI_TOKEN"):
+def token(given: Any) -> Token | None:
+    """The shared secret, given or from `DAFFI_TOKEN`; None where there is none.
+
+    It is no text any more, so no repr, log or traceback can show it. No refusal shows it either.
+    """
+    source = "token"
+    if given is None:
+        source, given = "DAFFI_TOKEN", os.environ.get("DAFFI_TOKEN")
+        if given is None:
+            return None
+    if not isinstance(given, str):
+        raise InitializationError(f"token is a str, not {type(given).__name__}")
+    if not given:
         raise InitializationError(
-            "DAFFI_TOKEN is set, but this version of daffi has no tokens yet; unset it,"
-            " and let only trusted machines reach this address"
+            f"{source} is empty: set it to the secret that both sides share, or leave it out"
         )
-    _refuse("tokens", {"token": token})
+    if any("\ud800" <= character <= "\udfff" for character in given):
+        raise InitializationError(f"{source} is no text that can be written as UTF-8")
+    return Token(given)
 
 
 def allowed(option: str, entries: Any) -> list[str] | None:

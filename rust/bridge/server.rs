@@ -11,6 +11,7 @@ use super::facts::{
 };
 use super::mailbox::{Mailbox, Post};
 use super::process::{self, Node};
+use super::token::{Token, secret};
 use crate::node::Balance;
 use crate::node::{self, EntranceOptions, ServerOptions, Visitors};
 
@@ -24,7 +25,7 @@ pub(super) struct Server {
 #[pymethods]
 impl Server {
     #[new]
-    #[pyo3(signature = (*, name, address, mailbox, max_message, allow_pickle, allowed_origins, allowed_hosts, balance))]
+    #[pyo3(signature = (*, name, address, mailbox, max_message, allow_pickle, allowed_origins, allowed_hosts, balance, token=None))]
     #[allow(clippy::too_many_arguments, reason = "a server has that many options")]
     fn new(
         py: Python<'_>,
@@ -36,6 +37,7 @@ impl Server {
         allowed_origins: Option<Vec<String>>,
         allowed_hosts: Option<Vec<String>>,
         balance: &str,
+        token: Option<&Bound<'_, Token>>,
     ) -> PyResult<Self> {
         let balance = match balance {
             "round_robin" => Balance::RoundRobin,
@@ -56,6 +58,7 @@ impl Server {
             max_message,
             balance,
             allow_pickle,
+            token: secret(token),
         };
         let process = process::current();
         let post = mailbox.map(|mailbox| Arc::clone(&mailbox.get().post));

@@ -2,9 +2,9 @@
 
 use std::time::Instant;
 
-use super::delivery::{rename_transfer, transfer, untrusted};
+use super::delivery::{refused, rename_transfer, transfer};
 use super::{Action, Hub, Message, PeerKey};
-use crate::wire::{Credit, Flags, Format, Frame, Kind, WireError};
+use crate::wire::{Credit, Flags, Frame, Kind, WireError};
 
 impl<P: Clone, L> Hub<P, L> {
     /// Items of a stream, and its end. They go where the stream went; an end that overtakes a
@@ -36,10 +36,9 @@ impl<P: Clone, L> Hub<P, L> {
             return Ok(());
         }
         if let Some(caller) = self.peers.get(from)
-            && frame.format == Format::Pickle
-            && !caller.trusted
+            && let Some(failure) = refused(&frame, caller.pickles, &caller.name)
         {
-            let failed = self.failed(frame.id, Flags::NONE, &untrusted(&caller.name));
+            let failed = self.failed(frame.id, Flags::NONE, &failure);
             self.refuse_transfer(from, &frame, out);
             self.send(from, failed, out);
             self.drop_leg(id, out);

@@ -130,7 +130,8 @@ pub trait Link: Send + Sync + Debug {
     fn trust(&self) -> Trust;
 
     /// A value that only the two ends know, and that no two connections share: what is proven
-    /// together with it can't be passed on over another. None where the link keeps no secrets.
+    /// together with it can't be passed on over another. None where the link keeps no secrets, and
+    /// over WebSocket, where a browser could not get at it.
     fn binding(&self) -> Option<[u8; 32]> {
         None
     }
@@ -171,15 +172,4 @@ pub enum Trust {
     Proven,
     /// Somebody who is never believed, whatever has been set.
     Never,
-}
-
-impl Trust {
-    /// Whether the other end is believed, where somebody may have `said` so or not.
-    pub fn holds(self, said: Option<bool>) -> bool {
-        match self {
-            Self::Near | Self::Proven => said.unwrap_or(true),
-            Self::Far => said.unwrap_or(false),
-            Self::Never => false,
-        }
-    }
 }

@@ -208,15 +208,10 @@ async fn nothing_is_held_back() {
 }
 
 #[tokio::test]
-async fn who_is_near_is_trusted_unless_somebody_says_otherwise() {
+async fn who_is_on_this_machine_is_near() {
     for (near, far) in pairs().await {
         assert_eq!((near.trust(), far.trust()), (Trust::Near, Trust::Near));
     }
-    let said = |trust: Trust| [None, Some(true), Some(false)].map(|said| trust.holds(said));
-    assert_eq!(said(Trust::Near), [true, true, false]);
-    assert_eq!(said(Trust::Far), [false, true, false]);
-    assert_eq!(said(Trust::Proven), [true, true, false]);
-    assert_eq!(said(Trust::Never), [false, false, false]);
 }
 
 #[cfg(unix)]

@@ -149,10 +149,6 @@ impl Link for WebSocket {
         Trust::Never
     }
 
-    fn binding(&self) -> Option<[u8; 32]> {
-        self.below.binding()
-    }
-
     fn identity(&self) -> Option<Vec<u8>> {
         self.below.identity()
     }

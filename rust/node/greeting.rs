@@ -3,25 +3,37 @@ use std::io::ErrorKind;
 
 use bytes::{Buf, BytesMut};
 
+use super::challenge::{self, Host, NOT_ASKED, unproven};
 use super::gone;
 use super::session::explain;
 use crate::link::{Link, part_early, receive, write_all};
 use crate::wire::{
-    Decoder, Failure, FailureKind, Frame, Hello, Kind, MAX_GREETING, PREAMBLE, PREAMBLE_LEN, Ran,
-    VERSION, Welcome, refusal_for,
+    Decoder, Failure, FailureKind, Frame, Greeter, Hello, Kind, MAX_GREETING, PREAMBLE,
+    PREAMBLE_LEN, Ran, Token, VERSION, Welcome, refusal_for,
 };
 
 /// How much one read of a greeting takes, in bytes.
 const READ: usize = 4 * 1024;
 
+/// A client that has greeted, and shown that it knows the token if there is one.
+#[derive(Debug)]
+pub(super) struct Guest {
+    pub(super) hello: Hello,
+    /// What it said beyond its greeting.
+    pub(super) decoder: Decoder,
+    /// What shows it the same of us, where there is a token; our preamble is sent then.
+    pub(super) proof: Option<[u8; 32]>,
+}
+
 /// Greets a server; the decoder holds what it said beyond its greeting.
 pub(super) async fn greet_server(
     link: &dyn Link,
     hello: &Hello,
+    token: Option<&Token>,
 ) -> Result<(Welcome, Decoder), Failure> {
     let mut first = PREAMBLE.to_vec();
     first.extend(Frame::new(Kind::Hello, 0).with_body(hello.encode()).encode());
-    write_all(link, &first).await.map_err(lost)?;
+    say(link, &first).await?;
     let mut decoder = Decoder::new(MAX_GREETING);
     preamble(link, &mut decoder, |first| {
         let text: String = String::from_utf8_lossy(first).chars().take(60).collect();
@@ -29,16 +41,15 @@ pub(super) async fn greet_server(
         Failure::new(FailureKind::Protocol, Ran::No, text)
     })
     .await?;
-    let frame = frame(link, &mut decoder).await?;
-    match frame.kind {
-        Kind::Welcome => Ok((Welcome::decode(&frame.body).map_err(protocol)?, decoder)),
-        Kind::Goodbye => Err(Failure::decode(&frame.body).map_err(protocol)?),
-        Kind::Challenge => {
-            let text = "it asks for a token, which this version of daffi can't prove yet";
-            Err(Failure::new(FailureKind::Authentication, Ran::No, text))
-        }
-        _ => Err(protocol("it did not answer the greeting")),
-    }
+    let said = hear(link, &mut decoder).await?;
+    let welcome = match said.kind {
+        Kind::Challenge => challenge::answer(&said, token, link, &mut decoder, hello).await?,
+        Kind::Welcome if token.is_some() => return Err(unproven(NOT_ASKED)),
+        Kind::Welcome => Welcome::decode(&said.body).map_err(protocol)?,
+        Kind::Goodbye => return Err(Failure::decode(&said.body).map_err(protocol)?),
+        _ => return Err(protocol("it did not answer the greeting")),
+    };
+    Ok((welcome, decoder))
 }
 
 /// Hears a client's greeting out. Nothing comes back for somebody who is no client of ours: that
@@ -46,7 +57,8 @@ pub(super) async fn greet_server(
 pub(super) async fn greet_client(
     link: &dyn Link,
     first: BytesMut,
-) -> Result<Option<(Hello, Decoder)>, Failure> {
+    host: Host<'_>,
+) -> Result<Option<Guest>, Failure> {
     let mut decoder = Decoder::with(first, MAX_GREETING);
     let mut refusal = None;
     let refuse = |first: &[u8]| {
@@ -55,32 +67,41 @@ pub(super) async fn greet_client(
     };
     let spoken = preamble(link, &mut decoder, refuse).await;
     if let Some(refusal) = refusal {
-        write_all(link, refusal).await.map_err(lost)?;
+        say(link, refusal).await?;
         part_early(link).await;
         return Ok(None);
     }
     if let Err(failure) = spoken {
-        return Err(refuse_client(link, failure).await);
+        return Err(refuse_client(link, failure, false).await);
     }
-    let hello = async {
-        let frame = frame(link, &mut decoder).await?;
-        match frame.kind {
-            Kind::Hello => Hello::decode(&frame.body).map_err(protocol),
-            _ => Err(protocol("a client begins with its greeting")),
+    let mut asked = false;
+    let greeted = async {
+        let said = hear(link, &mut decoder).await?;
+        if said.kind != Kind::Hello {
+            return Err(protocol("a client begins with its greeting"));
         }
+        let mut proof = None;
+        if let Some(token) = host.token {
+            let greeter = Greeter::decode(&said.body).map_err(protocol)?;
+            asked = true;
+            proof = Some(host.ask(token, link, &mut decoder, &greeter).await?);
+        }
+        Ok((Hello::decode(&said.body).map_err(protocol)?, proof))
     };
-    match hello.await {
-        Ok(hello) => Ok(Some((hello, decoder))),
-        Err(failure) => Err(refuse_client(link, failure).await),
+    match greeted.await {
+        Ok((hello, proof)) => Ok(Some(Guest { hello, decoder, proof })),
+        Err(failure) => Err(refuse_client(link, failure, asked).await),
     }
 }
 
-/// Tells a client why it is not welcome, and waits until it has heard it, for a while.
-async fn refuse_client(link: &dyn Link, failure: Failure) -> Failure {
+/// Tells a client why it is not welcome, and waits until it has heard it, for a while. One that
+/// was `asked` for the token has our preamble.
+async fn refuse_client(link: &dyn Link, failure: Failure, asked: bool) -> Failure {
     let goodbye = Frame::new(Kind::Goodbye, 0).with_body(failure.encode()).encode();
     explain(link, &failure);
     // Whoever is refused may have left already.
-    if write_all(link, &[&PREAMBLE[..], &goodbye].concat()).await.is_ok() {
+    let preamble: &[u8] = if asked { &[] } else { &PREAMBLE };
+    if say(link, &[preamble, &goodbye].concat()).await.is_ok() {
         part_early(link).await;
     }
     failure
@@ -110,7 +131,8 @@ async fn preamble(
     }
 }
 
-async fn frame(link: &dyn Link, decoder: &mut Decoder) -> Result<Frame, Failure> {
+/// The next frame.
+pub(super) async fn hear(link: &dyn Link, decoder: &mut Decoder) -> Result<Frame, Failure> {
     loop {
         if let Some(frame) = decoder.next_frame().map_err(protocol)? {
             return Ok(frame);
@@ -132,6 +154,11 @@ async fn read(link: &dyn Link, decoder: &mut Decoder) -> Result<(), Failure> {
     }
 }
 
+/// Writes all of it.
+pub(super) async fn say(link: &dyn Link, bytes: &[u8]) -> Result<(), Failure> {
+    write_all(link, bytes).await.map_err(lost)
+}
+
 fn lost(error: std::io::Error) -> Failure {
     match error.kind() {
         ErrorKind::UnexpectedEof => gone("it closed the connection during the greeting"),
@@ -139,6 +166,6 @@ fn lost(error: std::io::Error) -> Failure {
     }
 }
 
-fn protocol(error: impl ToString) -> Failure {
+pub(super) fn protocol(error: impl ToString) -> Failure {
     Failure::new(FailureKind::Protocol, Ran::No, error.to_string())
 }

@@ -3,7 +3,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteArray;
 
-use super::WireError;
+use super::{Challenge, Proof, WireError};
 
 /// What each side sends first: a byte that neither TLS nor HTTP begins with, the name, the
 /// lowest and the highest version that it speaks, and two bytes in reserve.
@@ -70,6 +70,12 @@ pub struct Welcome {
     pub capabilities: Vec<String>,
     /// What it accepts.
     pub limits: Limits,
+    /// What shows that it knows the token, where it asked for one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proof: Option<ByteArray<32>>,
+    /// Why it reads no pickles of this client, where it does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub no_pickle: Option<String>,
 }
 
 /// All the functions that a member offers from now on, or a part of that list.
@@ -109,6 +115,16 @@ fn is_zero(number: &u64) -> bool {
     *number == 0
 }
 
+/// Who greets: what is looked at before a client has proven anything. It takes no memory for the
+/// rest of the greeting.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Greeter {
+    /// The member's name.
+    pub name: String,
+    /// Drawn at random at each start of a node.
+    pub incarnation: ByteArray<16>,
+}
+
 macro_rules! body {
     ($($type:ty: $what:literal),*) => {$(
         impl $type {
@@ -125,7 +141,8 @@ macro_rules! body {
         }
     )*};
 }
-body!(Hello: "hello", Welcome: "welcome", Announcement: "announcement", Question: "question");
+body!(Hello: "hello", Greeter: "hello", Challenge: "challenge", Proof: "proof");
+body!(Welcome: "welcome", Announcement: "announcement", Question: "question");
 
 /// How deep a body may nest; ours need three, the rest is for what later versions add.
 const MAX_DEPTH: usize = 32;

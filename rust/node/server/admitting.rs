@@ -8,9 +8,11 @@ use super::hearing::ServerRole;
 use super::{Peer, Server};
 use crate::hub::Joining;
 use crate::link::{Entered, Entrance, Link, Listener};
+use crate::node::challenge::Host;
+use crate::node::greeting::Guest;
 use crate::node::session::{self, Session};
-use crate::node::{GREETING, Pace, greeting};
-use crate::wire::{Decoder, Frame, Hello, Kind, PREAMBLE, Welcome};
+use crate::node::{GREETING, Pace, greeting, trust};
+use crate::wire::{Frame, Kind, PREAMBLE, Welcome};
 
 /// How long the listener rests when the system has no descriptor left.
 const EXHAUSTED: Duration = Duration::from_millis(50);
@@ -40,16 +42,24 @@ impl Server {
     /// One connection, from its first byte to its last.
     async fn serve(self: Arc<Self>, link: Box<dyn Link>, entrance: Arc<Entrance>) {
         let peer = link.peer();
-        match tokio::time::timeout(GREETING, welcome(link, &entrance)).await {
+        let host = Host {
+            name: &self.options.name,
+            incarnation: &self.incarnation,
+            token: self.options.token.as_ref(),
+        };
+        match tokio::time::timeout(GREETING, welcome(link, &entrance, host)).await {
             Err(_) => log::info!(target: "daffi.node", "{peer} did not greet in time"),
             Ok(Err(why)) => log::info!(target: "daffi.node", "{peer} was refused: {why}"),
             Ok(Ok(None)) => log::info!(target: "daffi.node", "{peer} speaks another protocol"),
-            Ok(Ok(Some((link, hello, decoder)))) => self.admit(link, hello, decoder).await,
+            Ok(Ok(Some((link, guest)))) => self.admit(link, guest).await,
         }
     }
 
-    async fn admit(self: Arc<Self>, link: Box<dyn Link>, hello: Hello, decoder: Decoder) {
-        let trusted = link.trust().holds(self.options.allow_pickle);
+    async fn admit(self: Arc<Self>, link: Box<dyn Link>, guest: Guest) {
+        let Guest { hello, decoder, proof } = guest;
+        let proven = proof.is_some();
+        let pickles = trust::pickles(link.trust(), proven, self.options.allow_pickle);
+        let identity = trust::identity(&*link, proven);
         let key = Arc::new(OnceLock::new());
         let role = Box::new(ServerRole { server: self.me.clone(), key: Arc::clone(&key) });
         let session = Session::new(session::Parts {
@@ -66,12 +76,16 @@ impl Server {
             incarnation: self.incarnation.into(),
             capabilities: Vec::new(),
             limits: self.limits,
+            proof: proof.map(Into::into),
+            no_pickle: pickles.refusal_of_client(&hello.name).map(|failure| failure.message),
         };
-        let mut first = PREAMBLE.to_vec();
+        // Who was asked for the token has it already.
+        let preamble = if proven { Vec::new() } else { PREAMBLE.to_vec() };
+        let mut first = preamble.clone();
         first.extend(Frame::new(Kind::Welcome, 0).with_body(welcome.encode()).encode());
         let refused = {
             let handle = Peer::Remote(Arc::clone(&session));
-            let joining = Joining { handle, hello, trusted, local: false };
+            let joining = Joining { handle, hello, pickles, identity, local: false };
             let mut hub = self.hub.lock();
             let mut out = Vec::new();
             match self.is_over.load(Ordering::Acquire) {
@@ -89,7 +103,7 @@ impl Server {
             }
         };
         if let Some(failure) = refused {
-            session.put_raw(PREAMBLE.to_vec());
+            session.put_raw(preamble);
             session.finish(failure).await;
             return;
         }
@@ -103,9 +117,10 @@ impl Server {
 async fn welcome(
     link: Box<dyn Link>,
     entrance: &Entrance,
-) -> Result<Option<(Box<dyn Link>, Hello, Decoder)>, String> {
+    host: Host<'_>,
+) -> Result<Option<(Box<dyn Link>, Guest)>, String> {
     let Entered { link, first } = entrance.enter(link).await.map_err(|error| error.to_string())?;
-    let greeted = greeting::greet_client(&*link, first).await;
+    let greeted = greeting::greet_client(&*link, first, host).await;
     let greeted = greeted.map_err(|failure| failure.message)?;
-    Ok(greeted.map(|(hello, decoder)| (link, hello, decoder)))
+    Ok(greeted.map(|guest| (link, guest)))
 }

@@ -18,10 +18,10 @@ use hearing::LocalUplink;
 use super::session::Session;
 use super::worker::Worker;
 use super::{Counts, Events, Executor, Landings, Large, NodeError, Pace, Stats};
-use crate::hub::{Balance, Hub, Joining, PeerKey};
+use crate::hub::{Balance, Hub, Identity, Joining, PeerKey, Pickles};
 use crate::link::{Address, Entrance, EntranceOptions, Listener};
 use crate::sync::Mutex;
-use crate::wire::{Failure, FailureKind, Function, Hello, Limits, Member, Presence, Ran};
+use crate::wire::{Failure, FailureKind, Function, Hello, Limits, Member, Presence, Ran, Token};
 
 /// What a Router grants each of its peers: calls that wait for a worker, and their bytes.
 const ROUTER_CREDIT: (u32, u64) = (8192, 32 * 1024 * 1024);
@@ -43,6 +43,8 @@ pub struct ServerOptions {
     pub balance: Balance,
     /// Whether pickles are let through; `None` leaves it to where the peer is.
     pub allow_pickle: Option<bool>,
+    /// What a client must know; it is shown that we know it too.
+    pub token: Option<Token>,
 }
 
 #[derive(Debug, Clone)]
@@ -157,6 +159,7 @@ impl Server {
             uplink,
             Arc::clone(&self.counts),
             self.options.max_message,
+            None,
         );
         let hello = Hello {
             name,
@@ -167,7 +170,13 @@ impl Server {
             limits: self.limits,
             watch: false,
         };
-        let joining = Joining { handle: Peer::Local, hello, trusted: true, local: true };
+        let joining = Joining {
+            handle: Peer::Local,
+            hello,
+            pickles: Pickles::Read,
+            identity: Identity::Nobody,
+            local: true,
+        };
         let mut hub = self.hub.lock();
         hub.runs_alone();
         let mut out = Vec::new();

@@ -116,6 +116,7 @@ pub(super) fn options(name: &str, address: &Address) -> ClientOptions {
         reconnect: false,
         connect_timeout: PATIENCE,
         allow_pickle: None,
+        token: None,
     }
 }
 
@@ -129,6 +130,7 @@ impl Site {
             max_message: 64 << 20,
             balance: Balance::RoundRobin,
             allow_pickle: None,
+            token: None,
         };
         let executor = (!routed).then(|| Arc::clone(&functions) as Arc<dyn Executor>);
         let server = Server::new(options, executor, Arc::new(VecLandings));

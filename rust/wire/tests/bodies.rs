@@ -7,8 +7,8 @@ use proptest::prelude::*;
 use serde_bytes::{ByteArray, ByteBuf};
 
 use crate::wire::{
-    Announcement, Credit, Failure, FailureKind, Flags, Frame, Function, Hello, Kind, Limits,
-    Member, PREAMBLE, Presence, Question, Ran, Targets, Welcome, WireError, refusal_for,
+    Announcement, Credit, Failure, FailureKind, Flags, Frame, Function, Greeter, Hello, Kind,
+    Limits, Member, PREAMBLE, Presence, Question, Ran, Targets, Welcome, WireError, refusal_for,
 };
 
 const FAILURES: [FailureKind; 14] = [
@@ -107,7 +107,11 @@ proptest! {
             incarnation: hello.incarnation,
             capabilities: hello.capabilities.clone(),
             limits: hello.limits,
+            proof: hello.watch.then(|| [7; 32].into()),
+            no_pickle: hello.watch.then(|| hello.name.clone()),
         };
+        let greeter = Greeter { name: hello.name.clone(), incarnation: hello.incarnation };
+        prop_assert_eq!(Greeter::decode(&hello.encode()), Ok(greeter));
         prop_assert_eq!(Welcome::decode(&welcome.encode()), Ok(welcome));
         prop_assert_eq!(Hello::decode(&hello.encode()), Ok(hello));
     }
