@@ -7,7 +7,8 @@ use serde_bytes::ByteArray;
 /// A number that is used once, drawn at random by each side of a connection.
 pub type Nonce = [u8; 32];
 
-/// What comes first in all that is proven, so that a proof is good for nothing else.
+/// What comes first in all that is proven, so that a proof is good for nothing else. It ends in the
+/// version of the protocol.
 const PURPOSE: &[u8] = b"daffi token 1";
 
 /// A secret that both sides of a connection know. It is not kept as text.
