@@ -90,6 +90,8 @@ class Node(abc.ABC):
         return f"{type(self).__name__} {self._name!r} at {address}, {state}"
 
     def __repr__(self) -> str:
+        if not hasattr(self, "_presence"):  # shown with an error of its constructor
+            return f"<{type(self).__name__} that could not be made>"
         return f"<{self.info}>"
 
     def stats(self) -> dict[str, Any]:

@@ -80,6 +80,12 @@ impl<P: Clone, L> Hub<P, L> {
             let names = workers.iter().filter_map(|key| Some(self.peers.get(*key)?.name.clone()));
             self.send(from, Targets(names.collect()).frame(id), out);
         }
+        let workers = self.without_mute(from, workers, frame, out);
+        if workers.is_empty() {
+            self.refuse_transfer(from, frame, out);
+            self.note(from, size, out);
+            return Ok(());
+        }
         // The origin is set here, while the caller is surely here.
         let fields = frame.fields.without(&[Key::Receiver, Key::Origin]);
         let fields = fields.origin(&name, pickles.are_read()).build();
@@ -137,6 +143,39 @@ impl<P: Clone, L> Hub<P, L> {
             return Ok((vec![worker], false));
         }
         Err(self.unreachable(&format!("nobody offers {function:?}")))
+    }
+
+    /// Those of the workers whose answers would be let through. For the others the caller hears at
+    /// once that they would not be, and nothing runs in vain.
+    fn without_mute(
+        &self,
+        from: PeerKey,
+        mut workers: Vec<PeerKey>,
+        frame: &Frame,
+        out: &mut Vec<Action<P, L>>,
+    ) -> Vec<PeerKey> {
+        if frame.format != Format::Pickle || frame.kind != Kind::Call || is_oneway(frame) {
+            return workers;
+        }
+        workers.retain(|key| {
+            let Some(worker) = self.peers.get(*key) else { return false };
+            let Some(failure) = worker.pickles.refusal_of_client(&worker.name) else {
+                return true;
+            };
+            let flags = match frame.flags.has(Flags::CAST) {
+                true => Flags::PART,
+                false => Flags::NONE,
+            };
+            self.send(from, self.failed_at(&worker.name, frame.id, flags, failure), out);
+            false
+        });
+        workers
+    }
+
+    /// A failure of this worker as a frame to the caller.
+    fn failed_at(&self, worker: &str, id: u64, flags: Flags, failure: Failure) -> Frame {
+        let fields = FieldsBuilder::new().text(Key::Worker, worker).build();
+        self.failed(id, flags, &failure.by(worker)).with_fields(fields)
     }
 
     fn unreachable(&self, what: &str) -> Failure {
@@ -222,9 +261,8 @@ impl<P: Clone, L> Hub<P, L> {
         if let Some(failure) = refused(&frame, worker.pickles, &worker.name) {
             let failure = Failure { ran: Ran::Yes, ..failure };
             self.refuse_transfer(from, &frame, out);
-            let failed = self.failed(route.caller_id, flags, &failure.by(&worker.name));
-            let fields = FieldsBuilder::new().text(Key::Worker, &worker.name).build();
-            self.send(route.caller, failed.with_fields(fields), out);
+            let failed = self.failed_at(&worker.name, route.caller_id, flags, failure);
+            self.send(route.caller, failed, out);
             return;
         }
         let mut fields = frame.fields.clone();
