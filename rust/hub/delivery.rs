@@ -191,6 +191,12 @@ impl<P: Clone, L> Hub<P, L> {
         let Some(worker) = self.peers.get_mut(to) else {
             return;
         };
+        if let Some(failure) = kept_back(frame, worker.pickles, &worker.name) {
+            let name = worker.name.clone();
+            self.unwanted(to, frame, out);
+            self.fail_leg(leg, &name, &failure.by(&name), out);
+            return;
+        }
         let local = worker.local;
         let free = local || worker.backlog.is_empty() && worker.window.take(leg.message.weight());
         let queued = !free;
@@ -317,6 +323,11 @@ pub(super) fn transfer(frame: &Frame) -> Option<(u64, u64)> {
 
 pub(super) fn rename_transfer(fields: &Fields, id: u64) -> Fields {
     fields.without(&[Key::Transfer]).number(Key::Transfer, id).build()
+}
+
+/// Why this one does not get the payload, if it does not.
+pub(super) fn kept_back(frame: &Frame, pickles: Pickles, name: &str) -> Option<Failure> {
+    (frame.format == Format::Pickle).then(|| pickles.refusal_for_client(name)).flatten()
 }
 
 /// Why this one's payload is refused, if it is.

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::delivery::{refused, rename_transfer, transfer};
+use super::delivery::{kept_back, refused, rename_transfer, transfer};
 use super::{Action, Hub, Message, PeerKey};
 use crate::wire::{Credit, Flags, Frame, Kind, WireError};
 
@@ -35,9 +35,11 @@ impl<P: Clone, L> Hub<P, L> {
             }
             return Ok(());
         }
-        if let Some(caller) = self.peers.get(from)
-            && let Some(failure) = refused(&frame, caller.pickles, &caller.name)
-        {
+        let failure = self.peers.get(from).zip(self.peers.get(worker)).and_then(|(from, to)| {
+            refused(&frame, from.pickles, &from.name)
+                .or_else(|| kept_back(&frame, to.pickles, &to.name))
+        });
+        if let Some(failure) = failure {
             let failed = self.failed(frame.id, Flags::NONE, &failure);
             self.refuse_transfer(from, &frame, out);
             self.send(from, failed, out);

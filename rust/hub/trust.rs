@@ -38,6 +38,13 @@ impl Pickles {
         Some(refusal(format!("PICKLE from {name:?} is refused: {why}")))
     }
 
+    /// What a server says of a pickle that is meant for one of its clients, if it keeps it back.
+    /// Most decide by themselves what they read.
+    pub fn refusal_for_client(self, name: &str) -> Option<Failure> {
+        let text = format!("PICKLE for {name:?} is refused: {NEVER}; {INSTEAD}");
+        (self == Self::Never).then(|| refusal(text))
+    }
+
     /// What a client says of a pickle from its server, if it refuses it.
     pub fn refusal_of_server(self, name: &str) -> Option<Failure> {
         let why = match self {
