@@ -47,15 +47,15 @@ def allowed(option: str, entries: Any) -> list[str] | None:
     if isinstance(entries, str):
         raise InitializationError(f"{option} is a list of strings: pass [{entries!r}]")
     try:
-        entries = list(entries)
+        texts = [*entries]
     except TypeError:
         raise InitializationError(
             f"{option} is a list of strings, not {type(entries).__name__}"
         ) from None
-    for entry in entries:
-        if not isinstance(entry, str):
-            raise InitializationError(f"{option} is a list of strings, not of {entry!r}")
-    return entries
+    for text in texts:
+        if not isinstance(text, str):
+            raise InitializationError(f"{option} is a list of strings, not of {text!r}")
+    return texts
 
 
 def _refuse(what: str, options: dict[str, Any]) -> None:

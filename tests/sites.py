@@ -64,6 +64,8 @@ class Site:
         """What a client passes to find the server."""
         if self.transport == "unix":
             return {"unix_sock_path": self.directory / "s"}
+        if self.transport == "ws":
+            return {"url": self.url}
         return {"host": "127.0.0.1", "port": self.server.port}
 
     @property
@@ -71,7 +73,8 @@ class Site:
         """The same as one string."""
         if self.transport == "unix":
             return f"unix://{self.directory / 's'}"
-        return f"tcp://127.0.0.1:{self.server.port}"
+        scheme = "ws" if self.transport == "ws" else "tcp"
+        return f"{scheme}://127.0.0.1:{self.server.port}"
 
     @property
     def worker_name(self) -> str:
@@ -89,7 +92,8 @@ class Site:
 
     async def start_server(self, port: int = 0) -> None:
         """Start the server; again, after a stop, with the port it had."""
-        where: dict[str, Any] = {"port": port} if self.transport == "tcp" else self.address
+        # TCP and WebSocket share a port.
+        where: dict[str, Any] = self.address if self.transport == "unix" else {"port": port}
         if self.topology == "service":
             options = {"workers": 1, **self._server, **self._worker}
             self.server = self.world.Service("server", **where, **options)
