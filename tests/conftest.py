@@ -24,6 +24,7 @@ from typing import Any
 import pytest
 from faults import FaultProxy
 from gates import Gate, new_gate, open_gates
+from namespaces import Elsewhere, UnavailableError
 from places import Place
 from programs import Programs
 from sites import Site
@@ -171,6 +172,17 @@ def programs() -> Iterator[Programs]:
     """Starts real processes and ends them all."""
     with Programs() as started:
         yield started
+
+
+@pytest.fixture(scope="session")
+def elsewhere() -> Iterator[Elsewhere]:
+    """Another machine, as far as the network goes."""
+    with contextlib.ExitStack() as stack:
+        try:
+            made = stack.enter_context(Elsewhere())
+        except UnavailableError as reason:
+            pytest.skip(str(reason))
+        yield made
 
 
 @pytest.fixture

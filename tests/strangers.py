@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import hmac
 import os
@@ -24,7 +25,7 @@ PING, CREDIT, CALL, ANSWER, FAILURE = 6, 7, 0x10, 0x11, 0x12
 OPEN, ITEM, PRESENCE = 0x20, 0x21, 0x42
 FUNCTION, ORIGIN = 1, 5
 NOTHING, PICKLE, JSON, MSGPACK, OPAQUE = range(5)
-ONEWAY = 1
+ONEWAY, CAST = 1, 2
 
 
 class Frame(NamedTuple):
@@ -77,12 +78,11 @@ def proof(token: str, prover: str, client: Side, server: Side) -> bytes:
 
 
 class Peer:
-    """One end of a connection; keeps all bytes that came and went."""
+    """One end of a connection."""
 
     def __init__(self, raw: socket.socket) -> None:
         self.raw = raw
         raw.settimeout(10)
-        self.heard = b""  # everything
         self._rest = b""
 
     def say(self, *parts: bytes) -> None:
@@ -95,18 +95,29 @@ class Peer:
             piece = self.raw.recv(65_536)
             if not piece:
                 raise EOFError(self._rest)
-            self.heard += piece
             self._rest += piece
         found, self._rest = self._rest[:count], self._rest[count:]
         return found
 
+    def hear_any(self) -> Frame:
+        """The next frame."""
+        length, kind, bits, fields, number = struct.unpack("<IBBHQ", self.hear_bytes(16))
+        body = self.hear_bytes(length)[fields:]
+        return Frame(kind, bits >> 4, bits & 15, number, body)
+
     def hear(self) -> Frame:
         """The next frame that is neither heartbeat nor credit."""
         while True:
-            length, kind, bits, fields, number = struct.unpack("<IBBHQ", self.hear_bytes(16))
-            body = self.hear_bytes(length)[fields:]
-            if kind not in (PING, CREDIT):
-                return Frame(kind, bits >> 4, bits & 15, number, body)
+            came = self.hear_any()
+            if came.kind not in (PING, CREDIT):
+                return came
+
+    def all_to_the_end(self) -> bytes:
+        """Everything that still comes."""
+        with contextlib.suppress(ConnectionError):
+            while piece := self.raw.recv(65_536):
+                self._rest += piece
+        return self._rest
 
     def ends(self) -> bool:
         """Whether the other side leaves without another word."""
@@ -160,6 +171,69 @@ class Stranger(Peer):
         """Call a function."""
         fields = ((FUNCTION, function.encode()), (ORIGIN, b"\x01boss"))
         self.say(frame(CALL, body, id=id, format=format, flags=flags, fields=fields))
+
+    def open(self, function: str, id: int, flags: int = 0) -> None:
+        """Begin a stream; nothing that is said of its items yet."""
+        fields = ((FUNCTION, function.encode()), (ORIGIN, b"\x01boss"))
+        self.say(frame(OPEN, id=id, format=JSON, flags=flags, fields=fields))
+
+    def await_items(self, id: int) -> None:
+        """Wait until the worker allows items of a stream."""
+        while True:
+            came = self.hear_any()
+            if (came.kind, came.flags, came.id) == (CREDIT, ONEWAY, id):
+                return
+            assert came.kind in (PING, CREDIT), came
+
+
+class WebStranger(Stranger):
+    """The same over WebSocket, as a program that is no browser."""
+
+    def __init__(self, port: int | None, name: str = "stranger") -> None:
+        super().__init__(port, name)
+        key = base64.b64encode(os.urandom(16)).decode()
+        request = (
+            f"GET / HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\n"
+            f"Connection: Upgrade\r\nSec-WebSocket-Key: {key}\r\n"
+            "Sec-WebSocket-Version: 13\r\n\r\n"
+        )
+        self.raw.sendall(request.encode())
+        answer = b""
+        while not answer.endswith(b"\r\n\r\n"):
+            piece = self.raw.recv(1)
+            assert piece, answer
+            answer += piece
+        assert answer.startswith(b"HTTP/1.1 101 "), answer
+
+    def say(self, *parts: bytes) -> None:
+        """Send bytes as one message."""
+        data, mask = b"".join(parts), os.urandom(4)
+        masked = bytes(byte ^ mask[at % 4] for at, byte in enumerate(data))
+        short = len(data) < 126
+        length = bytes([0x80 | len(data)]) if short else b"\xfe" + struct.pack(">H", len(data))
+        self.raw.sendall(b"\x82" + length + mask + masked)
+
+    def hear_bytes(self, count: int) -> bytes:
+        """The next so many bytes of messages; those of other kinds are skipped."""
+        while len(self._rest) < count:
+            first, length = self._exactly(2)
+            if length >= 126:
+                length = int.from_bytes(self._exactly(2 if length == 126 else 8), "big")
+            data = self._exactly(length)
+            if first & 15 == 8:
+                raise EOFError(data)
+            self._rest += data if first & 15 in (0, 2) else b""
+        found, self._rest = self._rest[:count], self._rest[count:]
+        return found
+
+    def _exactly(self, count: int) -> bytes:
+        found = b""
+        while len(found) < count:
+            piece = self.raw.recv(count - len(found))
+            if not piece:
+                raise EOFError(found)
+            found += piece
+        return found
 
 
 def server_side(challenge: Frame) -> Side:
