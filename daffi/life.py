@@ -42,6 +42,10 @@ class Node(abc.ABC):
 
     A node that merely exists has opened nothing. It belongs to the process that made it: in a
     forked child every method raises `ForkedError`.
+
+    `token`, or `DAFFI_TOKEN`, is a secret that both sides of a connection prove to know.
+    `allow_pickle` says whether pickles are read; None leaves it to who sends them: those on
+    this machine may, and who has proven something.
     """
 
     _presence_kind: type[Presence]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
 import pickle
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -309,6 +311,33 @@ def test_the_canary_in_an_event(canary: Canary) -> None:
         client.stop()
     names = [event["member"] for event in events if event["type"] == "connected"]
     assert set(names) <= {"imposter", "somebody"}
+
+
+# Whom the system says it is
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks Linux who is there")
+def test_a_unix_socket_trusts_its_own_user(short_path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can be somebody else")
+    short_path.chmod(0o755)
+    path = short_path / "s"
+    with Service("host", unix_sock_path=path) as server:
+        path.chmod(0o777)
+        with Client("root", unix_sock_path=path, expose=()) as conn:
+            assert conn.rpc(timeout=5).trust_note(1) == 1
+        other = Client("nobody", unix_sock_path=path, expose=())
+        os.seteuid(65534)
+        try:
+            conn = other.connect()
+        finally:
+            os.seteuid(0)
+        with pytest.raises(SerdeNotAllowed, match="another machine or user"):
+            conn.rpc(timeout=5).trust_note(2)
+        assert conn.rpc(timeout=5, serde="json").trust_note(3) == 3
+        other.stop()
+        assert server.members() != []
+    assert ran == [1, 3]
 
 
 # A Router
