@@ -1,0 +1,25 @@
+/** What a behaviour runs on, on Node as in a browser. Imports the client. */
+
+import { DaffiClient } from "../daffi.js";
+
+/**
+ * What a behaviour runs on, and how it is cleaned up.
+ * @param {string} url
+ * @param {"service" | "router"} topology
+ * @param {(command: string) => Promise<void>} control
+ */
+export function stageFor(url, topology, control) {
+  /** @type {DaffiClient[]} */
+  const clients = [];
+  /** @param {string} name @param {object} [options] */
+  const client = (name, options) => {
+    const made = new DaffiClient(name, { wsUrl: url, ...options });
+    clients.push(made);
+    return made;
+  };
+  const worker = topology === "router" ? "worker" : "server";
+  /** @param {string} name @param {object} [options] */
+  const connect = (name, options) => client(name, options).connect();
+  const stage = { topology, url, worker, client, connect, control };
+  return { stage, clean: () => Promise.all(clients.map((each) => each.stop())) };
+}
