@@ -66,6 +66,8 @@ export class DaffiClient {
   /** @type {Map<string, Callback>} */
   #functions = new Map();
   #events = new Events();
+  /** The last chain of calls that began here; others begin elsewhere. */
+  #chain = new Uint32Array(this.#incarnation.buffer)[0] * 2 ** 20;
   #server = "";
   #serverMax = Infinity;
   /** @type {Promise<Connection> | null} */
@@ -140,7 +142,7 @@ export class DaffiClient {
   }
 
   /**
-   * Hear who comes and goes: first, once connected, everybody who is there already. Handlers may be
+   * Hear who comes and goes: first of everybody who is there already. Handlers may be
    * async; each event waits for the one before.
    * @param {import("./presence.js").Handler} handler
    * @returns {() => void} takes it off again
@@ -201,6 +203,10 @@ export class DaffiClient {
       },
       get defaultTimeout() {
         return client.#options.defaultTimeout;
+      },
+      chain() {
+        client.#chain += 1;
+        return client.#chain;
       },
       check(nested) {
         const phase = client.#phase;
@@ -350,7 +356,7 @@ export class DaffiClient {
     const text = `the connection to ${this.#server} at ${this.#url} is gone: ${why.message}`;
     const gone = () => (why.kind === "evicted" ? new Evicted(text) : new Disconnected(text));
     const stays = this.#options.autoreconnect && why.kind !== "evicted";
-    this.#events.tell({ type: "disconnected", member: this.#server });
+    this.#events.lost(this.#server);
     if (this.#phase === "up" && !stays) return this.#end(gone());
     this.#calls.disconnected(gone, false);
     if (this.#phase !== "up") return;

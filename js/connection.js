@@ -46,6 +46,7 @@ import { Stream, isSequence, opening, pour } from "./streams.js";
  * @typedef {import("./pending.js").Line & {
  *   maxMessage: number,
  *   defaultTimeout: number | null,
+ *   chain: () => number,
  *   check: (nested: boolean) => void,
  *   keep: (stream: Stream, owner: object) => void,
  * }} Node
@@ -91,23 +92,28 @@ export class Connection {
   cast(options = {}) {
     const { receivers, format } = checked(options, true);
     return remote(async (name, args) => {
-      /** @type {Set<string>} */
-      const missing = new Set();
-      /** @type {[string, unknown][]} */
-      const came = [];
-      const partial = () => ({ receivers: [...missing], partial: Object.fromEntries(came) });
+      /** Who was asked, in order. @type {string[]} */
+      let targets = [];
+      /** @type {Map<string, unknown>} */
+      const came = new Map();
+      const answers = () => {
+        const answered = targets.filter((target) => came.has(target));
+        return Object.fromEntries(answered.map((target) => [target, came.get(target)]));
+      };
+      const partial = () => {
+        return { receivers: targets.filter((target) => !came.has(target)), partial: answers() };
+      };
       const flags = Flag.CAST;
       const about = { format, receivers, flags, missing: partial };
       const pending = this.#pending(name, args, options, about, (frame) => {
         if (frame.kind === Kind.TARGETS) {
-          for (const target of /** @type {string[]} */ (unpackMap(frame.body))) missing.add(target);
+          targets = /** @type {string[]} */ (unpackMap(frame.body));
         } else if (!(frame.flags & Flag.PART)) {
           pending.fail(failure(frame, name));
         } else {
           const worker = nameOf(frame, Key.WORKER) ?? "";
-          if (!missing.delete(worker)) return;
-          came.push([worker, frame.kind === Kind.ANSWER ? readable(frame) : failure(frame, name)]);
-          if (!missing.size) pending.resolve(Object.fromEntries(came));
+          came.set(worker, frame.kind === Kind.ANSWER ? readable(frame) : failure(frame, name));
+          if (came.size === targets.length) pending.resolve(answers());
         }
       });
       return pending.start().promise;
@@ -294,7 +300,7 @@ export class Connection {
   #fields(name, receivers, timeout) {
     /** @type {import("./codec.js").Field[]} */
     const fields = [[Key.FUNCTION, name]];
-    if (this.#scope.chain !== undefined) fields.push([Key.CHAIN, this.#scope.chain]);
+    fields.push([Key.CHAIN, this.#scope.chain ?? this.#node.chain()]);
     for (const receiver of receivers) fields.push([Key.RECEIVER, receiver]);
     if (timeout !== null) fields.push([Key.DEADLINE, Math.max(0, Math.round(timeout * 1000))]);
     let size = 64;

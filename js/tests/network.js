@@ -77,11 +77,13 @@ export class Network {
   /**
    * @param {Program} program
    * @param {number} port
+   * @param {(port: number) => Promise<Program>} again starts it there
    */
-  constructor(program, port) {
+  constructor(program, port, again) {
     this.program = program;
     this.port = port;
     this.url = `ws://127.0.0.1:${port}`;
+    this.again = again;
   }
 
   /**
@@ -90,24 +92,45 @@ export class Network {
    */
   static async start(topology, options = {}) {
     const file = fileURLToPath(new URL("network.py", import.meta.url));
-    const given = Object.entries(options).map(([key, value]) => `${key}=${JSON.stringify(value)}`);
-    const program = new Program(file, [topology, ...given]);
-    const [ready, port] = (await program.line()).split(" ");
-    if (ready !== "ready") throw new Error(`${file} says ${ready}`);
-    return new Network(program, Number(port));
+    const begin = (/** @type {number} */ port) => {
+      const given = Object.entries({ ...options, port });
+      return new Program(file, [topology, ...given.map(([key, value]) => `${key}=${JSON.stringify(value)}`)]);
+    };
+    const ready = async (/** @type {Program} */ program) => {
+      const [word, port] = (await program.line()).split(" ");
+      if (word !== "ready") throw new Error(`${file} says ${word}`);
+      return Number(port);
+    };
+    const program = begin(0);
+    return new Network(program, await ready(program), async (port) => {
+      const next = begin(port);
+      await ready(next);
+      return next;
+    });
   }
 
   /**
-   * Have something done to the server.
+   * Have something done to the server: `stop`, `start`, or, to all its programs, `kill` and
+   * `restart`.
    * @param {string} command
    */
   control(command) {
-    const done = this.#turn.then(async () => {
-      this.program.tell(command);
-      await this.program.line();
-    });
+    const done = this.#turn.then(() => this.#do(command));
     this.#turn = done;
     return done;
+  }
+
+  /** @param {string} command */
+  async #do(command) {
+    if (command === "kill") {
+      this.program.process.kill("SIGKILL");
+      await this.program.ended;
+    } else if (command === "restart") {
+      this.program = await this.again(this.port);
+    } else {
+      this.program.tell(command);
+      await this.program.line();
+    }
   }
 
   end() {

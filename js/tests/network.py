@@ -3,8 +3,8 @@
     network.py router|service [option=value ...]
 
 Prints `ready PORT`. Its input is one command a line, each answered by a line `done`: `stop` and
-`start` the server, which comes back with the port that it had; `leave` makes the second worker
-leave. It ends when its input does. Options are those of the server, as JSON.
+`start` the server, which comes back with the port that it had. It ends when its input does. Options
+are those of the server, as JSON.
 """
 
 from __future__ import annotations
@@ -87,9 +87,9 @@ async def blob(size: int) -> bytes:
 
 @callback
 async def take(item: Any) -> None:
-    """One item of a stream: a pair of a key and a value. The value 13 is refused."""
-    key, value = item if isinstance(item, list) else ("raw", item)
-    if value == 13:
+    """One item of a stream: a key and a value. For the key "failing", 13 is refused."""
+    key, value = item.values() if isinstance(item, dict) else ("raw", item)
+    if key == "failing" and value == 13:
         raise ValueError("thirteen")
     taken.setdefault(key, []).append(value)
 
@@ -114,12 +114,6 @@ async def call(name: str, function: str, args: list[Any], options: dict[str, Any
 
 
 @callback
-async def post(name: str, function: str, args: list[Any]) -> None:
-    """The same without waiting for it."""
-    await getattr(nodes["conn"].rpc_nowait(receiver=name, serde="json"), function)(*args)
-
-
-@callback
 async def pour(name: str, function: str, count: int, acknowledged: bool) -> Any:
     """Send numbers as a stream."""
     conn = nodes["conn"]
@@ -131,23 +125,12 @@ async def pour(name: str, function: str, count: int, acknowledged: bool) -> Any:
     return "sent"
 
 
-@callback
-async def evict(name: str) -> None:
-    """Take a name over, and leave."""
-    node = AsyncClient(name, port=nodes["server"].port, expose=(), reconnect=False)
-    await node.connect()
-    await node.stop()
-
-
-async def start(port: int = 0) -> None:
+async def start(port: int) -> None:
     """Start the server, and with a Router two workers, which come back by themselves."""
-    if TOPOLOGY == "service":
-        nodes["server"] = AsyncService("server", port=port, **OPTIONS)
-        await nodes["server"].start()
-        return
-    nodes["server"] = AsyncRouter("server", port=port, **OPTIONS)
+    kind = AsyncService if TOPOLOGY == "service" else AsyncRouter
+    nodes["server"] = kind("server", port=port, **OPTIONS)
     await nodes["server"].start()
-    if port == 0:
+    if TOPOLOGY == "router" and "worker" not in nodes:
         nodes["worker"] = AsyncClient("worker", port=nodes["server"].port)
         nodes["conn"] = await nodes["worker"].connect()
         nodes["second"] = AsyncClient("second", port=nodes["server"].port, expose=[add, fail])
@@ -156,7 +139,7 @@ async def start(port: int = 0) -> None:
 
 async def main() -> None:
     """Do as told."""
-    await start()
+    await start(OPTIONS.pop("port", 0))
     port = nodes["server"].port
     print("ready", port, flush=True)
     while command := (await asyncio.to_thread(sys.stdin.readline)).strip():
@@ -164,8 +147,6 @@ async def main() -> None:
             await nodes["server"].stop()
         elif command == "start":
             await start(port)
-        elif command == "leave":
-            await nodes.pop("second").stop()
         print("done", flush=True)
     for node in reversed(nodes.values()):
         if hasattr(node, "stop"):
