@@ -11,10 +11,10 @@ import { Backoff, mayPass, reach } from "./connecting.js";
 import { Connection } from "./connection.js";
 import { Disconnected, Evicted, InitializationError } from "./errors.js";
 import { announcements, fitting, readFailure, readPresence } from "./greeting.js";
+import { checked } from "./options.js";
 import { Pending } from "./pending.js";
 import { Events } from "./presence.js";
 import { Session, failed } from "./session.js";
-import { checkedUrl } from "./socket.js";
 import { failureFrame } from "./transfers.js";
 import { WINDOW, Worker } from "./worker.js";
 
@@ -24,34 +24,14 @@ import { WINDOW, Worker } from "./worker.js";
 /** @typedef {import("./streams.js").Stream} Stream */
 /** @typedef {import("./worker.js").Callback} Callback */
 
-/**
- * @typedef {object} ClientOptions
- * @property {string} wsUrl where the server is: `ws://host:port`, or `wss://host:port` with TLS
- * @property {boolean} [autoreconnect] whether to come back after a loss; true
- * @property {number} [reconnectDelay] the first pause before coming back, in ms; 100. Each further
- *   one is twice as long, up to 5 s, and all are of a random length from half of that on
- * @property {number} [connectTimeout] how long one attempt to connect may take, in ms; 10,000
- * @property {number | null} [defaultTimeout] for calls that name no timeout, in ms; for ever
- * @property {number} [workers] how many of our functions may run at once; 100
- * @property {number} [maxMessage] bytes of the largest message; 1 GiB
- */
-
 /** How long `stop()` lets things end, in ms. */
 const DRAIN = 10_000;
 /** How often it looks whether they have, in ms. */
 const GLANCE = 5;
 
-const DEFAULTS = {
-  autoreconnect: true,
-  reconnectDelay: 100,
-  connectTimeout: 10_000,
-  defaultTimeout: /** @type {number | null} */ (null),
-  workers: 100,
-  maxMessage: 2 ** 30,
-};
-
 export class DaffiClient {
   #url;
+  #token;
   #options;
   #incarnation = crypto.getRandomValues(new Uint8Array(16));
   /** @type {"new" | "up" | "down" | "stopping" | "over"} */
@@ -86,13 +66,15 @@ export class DaffiClient {
   /**
    * A client that has yet to connect.
    * @param {string | null | undefined} name unique on the network; made up where it is missing
-   * @param {ClientOptions} options
+   * @param {import("./options.js").ClientOptions} options
    */
   constructor(name, options) {
+    const given = checked(name, options, this.#incarnation);
     /** The name that others see. */
-    this.name = name ?? madeUp(this.#incarnation);
-    this.#url = checkedUrl(options?.wsUrl);
-    this.#options = { ...DEFAULTS, ...options };
+    this.name = given.name;
+    this.#url = given.url;
+    this.#token = given.token;
+    this.#options = given.options;
     this.#node = this.#makeNode();
     this.#conn = new Connection(this.#node);
   }
@@ -258,7 +240,8 @@ export class DaffiClient {
       watch: this.#events.areWanted,
     };
     const signals = signal ? [this.#giveUp.signal, signal] : [this.#giveUp.signal];
-    const { socket, welcome, rest } = await reach(this.#url, hello, connectTimeout, signals);
+    const reached = await reach(this.#url, hello, this.#token, connectTimeout, signals);
+    const { socket, welcome, rest } = reached;
     const worker = this.#makeWorker(() => session);
     const session = new Session(socket, maxMessage, {
       arrived: (came) => this.#arrived(came, worker),
@@ -382,12 +365,4 @@ export class DaffiClient {
     this.#why = why;
     this.#calls.disconnected(() => why, true);
   }
-}
-
-/** A name that nobody else has.
- * @param {Uint8Array} incarnation */
-function madeUp(incarnation) {
-  const where = "document" in globalThis ? "browser" : "node";
-  const digits = [...incarnation.subarray(0, 5)].map((byte) => byte.toString(16).padStart(2, "0"));
-  return `${where}-${digits.join("")}`;
 }

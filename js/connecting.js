@@ -16,10 +16,11 @@ const LONGEST_PAUSE = 5000;
  * names address and reason; or with the reason of a signal.
  * @param {string} url
  * @param {import("./greeting.js").Hello} hello
+ * @param {string | undefined} token
  * @param {number} timeout in ms
  * @param {AbortSignal[]} signals
  */
-export async function reach(url, hello, timeout, signals) {
+export async function reach(url, hello, token, timeout, signals) {
   const attempt = new AbortController();
   const late = () => new InitializationError(`no answer in ${timeout / 1000} s`);
   const timer = setTimeout(() => attempt.abort(late()), timeout);
@@ -34,7 +35,7 @@ export async function reach(url, hello, timeout, signals) {
   try {
     socket = await open(url, attempt.signal);
     const hearing = new Hearing(socket, attempt.signal);
-    const welcome = await greet(socket, hearing, hello);
+    const welcome = await greet(socket, hearing, hello, token);
     attempt.signal.throwIfAborted();
     return { socket, welcome, rest: hearing.rest() };
   } catch (error) {

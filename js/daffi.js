@@ -15,7 +15,7 @@ export { Connection } from "./connection.js";
 export * from "./errors.js";
 export { currentCall } from "./worker.js";
 
-/** @typedef {import("./client.js").ClientOptions} ClientOptions */
+/** @typedef {import("./options.js").ClientOptions} ClientOptions */
 /** @typedef {import("./connection.js").CastOptions} CastOptions */
 /** @typedef {import("./connection.js").Member} Member */
 /** @typedef {import("./connection.js").Options} Options */

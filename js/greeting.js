@@ -1,13 +1,14 @@
 /**
  * What is said before the first call, and how failures are written.
  *
- * Imports `codec`, `formats`, `transfers` and `errors`
- * of ours.
+ * Imports `codec`, `formats`, `token`, `transfers` and
+ * `errors` of ours.
  */
 
 import { CodecError, Kind, PREAMBLE, encode, frame, readFrame } from "./codec.js";
 import { AuthenticationError, InitializationError, ProtocolError, fromFailure } from "./errors.js";
 import { READABLE, isMap, packMap, unpackMap } from "./formats.js";
+import { Prover, ourSide, readChallenge, same } from "./token.js";
 import { joined } from "./transfers.js";
 
 /** @typedef {import("./errors.js").Failure} Failure */
@@ -107,9 +108,10 @@ export class Hearing {
  * @param {WebSocket} socket
  * @param {Hearing} hearing what comes over it
  * @param {Hello} hello
+ * @param {string} [token]
  * @returns {Promise<Welcome>}
  */
-export async function greet(socket, hearing, hello) {
+export async function greet(socket, hearing, hello, token) {
   const body = packMap({ ...hello, formats: READABLE, capabilities: [] });
   const first = encode(frame(Kind.HELLO, 0, { body }));
   socket.send(joined([PREAMBLE, first], PREAMBLE.length + first.length));
@@ -121,18 +123,34 @@ export async function greet(socket, hearing, hello) {
   if (lowest > PREAMBLE[5] || highest < PREAMBLE[4]) {
     throw new ProtocolError(`it speaks versions ${lowest} to ${highest} of the protocol, we speak 1`);
   }
-  const answer = await hearing.frame();
-  switch (answer?.kind) {
-    case Kind.WELCOME:
-      return readWelcome(answer.body);
-    case Kind.GOODBYE: {
-      const error = fromFailure(readFailure(answer.body));
-      throw error instanceof InitializationError ? error : new InitializationError(error.message);
+  let answer = await hearing.frame();
+  if (answer?.kind === Kind.CHALLENGE) {
+    if (token === undefined) throw new AuthenticationError("it asks for a token: pass { token }");
+    const [prover, ours] = [await Prover.of(token), ourSide(hello)];
+    const theirs = readChallenge(readMap(answer.body));
+    const proof = packMap({ nonce: ours.nonce, proof: prover.proof("client", ours, theirs) });
+    socket.send(encoded(frame(Kind.PROOF, 0, { body: proof })));
+    answer = await hearing.frame();
+    if (answer?.kind === Kind.WELCOME) {
+      const { name, incarnation } = readWelcome(answer.body);
+      const asBefore = name === theirs.name && same(theirs.incarnation, incarnation);
+      const proven = same(prover.proof("server", ours, theirs), readMap(answer.body).proof);
+      if (!asBefore || !proven) throw new AuthenticationError("it does not know the token");
     }
-    case Kind.CHALLENGE:
-      throw new AuthenticationError("it asks for a token");
+  } else if (answer?.kind === Kind.WELCOME && token !== undefined) {
+    throw new AuthenticationError("it does not ask for the token, so nobody knows who it is");
   }
-  throw new ProtocolError("it did not answer the greeting");
+  if (answer?.kind === Kind.WELCOME) return readWelcome(answer.body);
+  if (answer?.kind !== Kind.GOODBYE) throw new ProtocolError("it did not answer the greeting");
+  const error = fromFailure(readFailure(answer.body));
+  throw error instanceof InitializationError ? error : new InitializationError(error.message);
+}
+
+/** A frame that leaves by itself.
+ * @param {import("./codec.js").Frame} first
+ * @returns {Uint8Array<ArrayBuffer>} */
+function encoded(first) {
+  return /** @type {Uint8Array<ArrayBuffer>} */ (encode(first));
 }
 
 /**

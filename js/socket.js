@@ -6,29 +6,6 @@
 
 import { InitializationError } from "./errors.js";
 
-/**
- * Check an address; InitializationError says what is wrong with it.
- * @param {unknown} wsUrl
- */
-export function checkedUrl(wsUrl) {
-  const example = 'for example { wsUrl: "ws://127.0.0.1:7700" }';
-  if (typeof wsUrl !== "string" || !wsUrl) {
-    throw new InitializationError(`say where the server is: ${example}`);
-  }
-  let url;
-  try {
-    url = new URL(wsUrl);
-  } catch {
-    throw new InitializationError(`${JSON.stringify(wsUrl)} is no address: ${example}`);
-  }
-  if (url.protocol !== "ws:" && url.protocol !== "wss:") {
-    const text = `${JSON.stringify(wsUrl)} begins with ${url.protocol}//, not with ws:// or wss://`;
-    throw new InitializationError(text);
-  }
-  if (url.hash) throw new InitializationError(`${JSON.stringify(wsUrl)} has a #fragment: leave it out`);
-  return url.href;
-}
-
 /** The browser's WebSocket, or the one of the package `ws`. */
 async function webSocket() {
   if (globalThis.WebSocket) return globalThis.WebSocket;
@@ -68,6 +45,16 @@ export async function open(url, signal) {
       resolve(false);
     };
     socket.onclose = () => resolve(false);
+    // The package `ws` shows how a server refuses; a browser does not.
+    /** @type {any} */ (socket).on?.("unexpected-response", refused);
+    /** @param {unknown} _ @param {AsyncIterable<Uint8Array> & {statusCode: number}} response */
+    async function refused(_, response) {
+      reason = `it refuses: ${response.statusCode}`;
+      let text = "";
+      for await (const part of response) text += new TextDecoder().decode(part);
+      reason = text.trim() || reason;
+      resolve(false);
+    }
     signal.addEventListener("abort", () => resolve(false), { once: true });
     if (signal.aborted) resolve(false);
   });

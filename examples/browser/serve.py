@@ -12,9 +12,11 @@ It prints:
 """
 
 import sys
+from contextlib import suppress
 from http import HTTPStatus
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import ClassVar
 
 PORT = int(sys.argv[1]) if len(sys.argv) > 1 else 8000
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -24,7 +26,7 @@ PAGES = "/examples/browser/"
 class Files(SimpleHTTPRequestHandler):
     """The pages and the client, and nothing else of the checkout."""
 
-    extensions_map = {
+    extensions_map: ClassVar[dict[str, str]] = {
         **SimpleHTTPRequestHandler.extensions_map,
         ".js": "text/javascript",
         ".mjs": "text/javascript",
@@ -67,7 +69,5 @@ class Server(ThreadingHTTPServer):
 if __name__ == "__main__":
     with Server(("127.0.0.1", PORT), Files) as server:
         print(f"open http://127.0.0.1:{server.server_port}/", flush=True)
-        try:
+        with suppress(KeyboardInterrupt):
             server.serve_forever()
-        except KeyboardInterrupt:
-            pass

@@ -19,6 +19,7 @@ from daffi.aio import AsyncClient, AsyncRouter, AsyncService
 
 TOPOLOGY = sys.argv[1]
 OPTIONS = {key: json.loads(value) for key, _, value in (arg.partition("=") for arg in sys.argv[2:])}
+ACCESS = {"token": OPTIONS["token"]} if "token" in OPTIONS else {}
 given_up: list[str] = []
 taken: dict[str, list[Any]] = {}
 nodes: dict[str, Any] = {}
@@ -131,9 +132,10 @@ async def start(port: int) -> None:
     nodes["server"] = kind("server", port=port, **OPTIONS)
     await nodes["server"].start()
     if TOPOLOGY == "router" and "worker" not in nodes:
-        nodes["worker"] = AsyncClient("worker", port=nodes["server"].port)
+        nodes["worker"] = AsyncClient("worker", port=nodes["server"].port, **ACCESS)
         nodes["conn"] = await nodes["worker"].connect()
-        nodes["second"] = AsyncClient("second", port=nodes["server"].port, expose=[add, fail])
+        port = nodes["server"].port
+        nodes["second"] = AsyncClient("second", port=port, expose=[add, fail], **ACCESS)
         await nodes["second"].connect()
 
 

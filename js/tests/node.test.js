@@ -1,9 +1,8 @@
 /** Every behaviour on Node, over the package `ws`. */
 
 import { after, before, describe, test } from "node:test";
-import { anywhere, over_router } from "./behaviours.js";
 import { Network } from "./network.js";
-import { stageFor } from "./stage.js";
+import { behaviours, stageFor } from "./stage.js";
 
 for (const topology of /** @type {const} */ (["service", "router"])) {
   describe(`Node, ${topology}`, () => {
@@ -11,8 +10,7 @@ for (const topology of /** @type {const} */ (["service", "router"])) {
     let network;
     before(async () => void (network = await Network.start(topology)));
     after(() => network.end());
-    const behaviours = topology === "router" ? { ...anywhere, ...over_router } : anywhere;
-    for (const [name, run] of Object.entries(behaviours)) {
+    for (const [name, run] of Object.entries(behaviours(topology))) {
       test(name, { timeout: 60_000 }, async () => {
         const { stage, clean } = stageFor(network.url, topology, (command) => network.control(command));
         try {

@@ -1,6 +1,29 @@
 /** What a behaviour runs on, on Node as in a browser. Imports the client. */
 
 import { DaffiClient } from "../daffi.js";
+import { over_router } from "./behaviours/called.js";
+import { anywhere } from "./behaviours/calling.js";
+
+/**
+ * @typedef {object} Stage
+ * @property {"service" | "router"} topology
+ * @property {string} url
+ * @property {string} worker who runs the functions
+ * @property {(name: string, options?: object) => import("../daffi.js").DaffiClient} client
+ * @property {(name: string, options?: object) => Promise<import("../daffi.js").Connection>} connect
+ * @property {(command: string) => Promise<void>} control
+ */
+
+/** @typedef {(stage: Stage) => Promise<void>} Behaviour */
+
+/**
+ * All that is to be shown over a topology.
+ * @param {"service" | "router"} topology
+ * @returns {Record<string, Behaviour>}
+ */
+export function behaviours(topology) {
+  return topology === "router" ? { ...anywhere, ...over_router } : anywhere;
+}
 
 /**
  * What a behaviour runs on, and how it is cleaned up.

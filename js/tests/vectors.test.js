@@ -6,6 +6,7 @@ import { test } from "node:test";
 import { CodecError, Flag, Format, Key, Kind, PREAMBLE, encode, numbers, readFrame, readNumbers } from "../codec.js"; // prettier-ignore
 import { packMap, unpackMap } from "../formats.js";
 import { readFailure, readMap, readPresence, readWelcome } from "../greeting.js";
+import { Prover, statement } from "../token.js";
 
 /** @typedef {import("../codec.js").Frame} Frame */
 
@@ -133,3 +134,19 @@ test("our greeting is the golden one", () => {
   assert.ok(read?.frame);
   assert.equal(hex(packMap(readMap(read.frame.body))), hex(read.frame.body));
 });
+
+for (const { name, token, binding, ...entry } of vectors("token")) {
+  // A WebSocket has no binding.
+  if (binding !== null) continue;
+  test(`token: ${name}`, async () => {
+    const side = (/** @type {any} */ { nonce, name, incarnation }) => {
+      return { nonce: unhex(nonce), name, incarnation: unhex(incarnation) };
+    };
+    const [client, server] = [side(entry.client), side(entry.server)];
+    const prover = await Prover.of(token);
+    for (const role of /** @type {const} */ (["client", "server"])) {
+      assert.equal(hex(statement(role, client, server)), entry[`${role}_bytes`]);
+      assert.equal(hex(prover.proof(role, client, server)), entry[`${role}_proof`]);
+    }
+  });
+}

@@ -20,8 +20,15 @@ from daffi import Service, callback
 
 PORT = int(sys.argv[1]) if len(sys.argv) > 1 else 7700
 DEPTH = 48
-SHADES = [bytes((min(255, 3 * n), min(255, n * n // 9), 60 + 4 * n, 255)) for n in range(DEPTH)]
 INSIDE = bytes((18, 22, 34, 255))
+
+
+def colour(share: float) -> bytes:
+    """Red, green, blue, and how opaque: the longer a dot takes to escape, the lighter it is."""
+    return bytes((int(250 * share), int(60 + 190 * share**0.6), int(90 + 150 * share**0.4), 255))
+
+
+SHADES = [colour(step / DEPTH) for step in range(DEPTH)]
 
 
 def shade(c: complex) -> bytes:

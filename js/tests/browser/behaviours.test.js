@@ -2,8 +2,8 @@
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { anywhere, over_router } from "../behaviours.js";
 import { Network } from "../network.js";
+import { behaviours } from "../stage.js";
 import { launch, serve } from "./chromium.js";
 
 /** @type {import("playwright-core").Browser} */
@@ -38,8 +38,7 @@ for (const topology of /** @type {const} */ (["service", "router"])) {
     let network;
     before(async () => void (network = await Network.start(topology)));
     after(() => network.end());
-    const behaviours = topology === "router" ? { ...anywhere, ...over_router } : anywhere;
-    for (const name of Object.keys(behaviours)) {
+    for (const name of Object.keys(behaviours(topology))) {
       test(name, { timeout: 60_000 }, async () => {
         const page = await openPage(network);
         try {
@@ -57,12 +56,10 @@ for (const topology of /** @type {const} */ (["service", "router"])) {
  * @param {{name: string, topology: "service" | "router", url: string}} what
  */
 async function run({ name, topology, url }) {
-  const from = (/** @type {string} */ file) => import(new URL(file, location.href).href);
-  const behaviours = await from("../behaviours.js");
-  const { stageFor } = await from("../stage.js");
+  const { behaviours, stageFor } = await import(new URL("../stage.js", location.href).href);
   const { stage, clean } = stageFor(url, topology, /** @type {any} */ (globalThis).control);
   try {
-    await { ...behaviours.anywhere, ...behaviours.over_router }[name](stage);
+    await behaviours(topology)[name](stage);
   } finally {
     await clean();
   }

@@ -10,8 +10,8 @@ const IMAGES = join(ROOT, "docs", "images");
 mkdirSync(IMAGES, { recursive: true });
 const browser = await launch();
 const { origin, close } = await serve();
-for (const { folder, programs, play, height } of SCENES) {
-  const viewport = { width: 1080, height };
+for (const { folder, programs, play } of SCENES) {
+  const viewport = { width: 1080, height: 400 };
   const page = await browser.newPage({ viewport, colorScheme: "light" });
   const act = new Act(page, folder);
   try {
@@ -19,7 +19,7 @@ for (const { folder, programs, play, height } of SCENES) {
     await act.open(`${origin}/`);
     await play(act);
     await page.mouse.move(0, 0);
-    await page.screenshot({ path: join(IMAGES, `browser_${folder}.png`) });
+    await page.screenshot({ fullPage: true, path: join(IMAGES, `browser_${folder}.png`) });
     console.log(`docs/images/browser_${folder}.png`);
   } finally {
     await page.close();
