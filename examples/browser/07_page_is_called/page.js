@@ -5,6 +5,7 @@ import { connect, element, log } from "../page.js";
 
 const canvas = /** @type {HTMLCanvasElement} */ (element("picture"));
 const pen = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
+pen.scale(3, 3);
 
 /**
  * A function as any other: what it returns is the answer.
