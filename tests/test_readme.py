@@ -95,7 +95,8 @@ def test_quick_start(number: int, programs: Programs, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "page", sorted(name for name, text in PAGES.items() if "\n```python" in text and name not in RUN)
+    "page",
+    sorted(name for name, text in PAGES.items() if "\n```python" in text and name not in RUN),
 )
 def test_pieces_of_a_page(page: str, programs: Programs) -> None:
     text = PAGES[page]
