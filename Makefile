@@ -113,7 +113,7 @@ BROWSER = $(or $(DAFFI_CHROMIUM),$(shell for name in chromium chromium-browser g
 chromium:
 	@test -n "$(BROWSER)" || test "$$(id -u)" != 0 || ! command -v apt-get > /dev/null || { \
 		echo "== apt-get install chromium" && apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
-		apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core > /dev/null; }
+		apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core > /dev/null; } || :
 
 # Every combination of transport and topology on one Python; on the others each test, in each world.
 $(TESTS): pytest-%: build/venv-%/.installed
