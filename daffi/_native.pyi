@@ -40,6 +40,9 @@ __version__: str
 _Function = tuple[str, str, str]  # name, signature, first line of its documentation
 _Answer = tuple[int, Any]  # format, payload
 _Address = tuple[str, str, int]  # "tcp", host, port; or "unix", path, 0
+_ServerTls = tuple[str, str, str | None]  # cert_file, key_file, ca_file
+# ca_file, server_hostname, (cert_file, key_file)
+_ClientTls = tuple[str | None, str, tuple[str, str] | None]
 
 # Whatever takes `completions` waits without them; with them it gives at once what that loop
 # awaits, a `Call` or for what happens once per node or connection a future of asyncio.
@@ -228,6 +231,7 @@ class Client:
         *,
         name: str,
         address: _Address,
+        tls: _ClientTls | None,
         mailbox: Mailbox,
         max_message: int,
         reconnect: bool,
@@ -319,6 +323,7 @@ class Server:
         *,
         name: str,
         address: _Address,
+        tls: _ServerTls | None,
         mailbox: Mailbox | None,
         max_message: int,
         allow_pickle: bool | None,

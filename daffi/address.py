@@ -8,16 +8,45 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Any
+from typing import Any, NamedTuple
 
 from daffi.exceptions import InitializationError
 
 _LOCALHOST = "127.0.0.1"
 _LONGEST_PATH = 103 if sys.platform == "darwin" else 107  # bytes of a Unix socket's path
 
-# As the engine takes it: "tcp" or "ws", host, port; "unix", path, 0.
-Address = tuple[str, str, int]
+_KNOWN = "tcp://host:port, tls://host:port, ws://host:port, wss://host:port or unix:///path"
+
+_SECURE = {"tcp": "tls", "ws": "wss"}  # what a scheme is called with TLS
+
 StrPath = str | os.PathLike[str]
+
+
+class Address(NamedTuple):
+    """Where a node listens or connects to."""
+
+    kind: str  # "tcp", "ws" or "unix"
+    where: str  # a host or a path
+    port: int = 0
+    tls: bool = False
+
+    @property
+    def engine(self) -> tuple[str, str, int]:
+        """As the engine takes it."""
+        return self.kind, self.where, self.port
+
+    @property
+    def host(self) -> str | None:
+        """The host of an address that has one."""
+        return self.where if self.kind != "unix" else None
+
+    def __str__(self) -> str:
+        """For people: a URL."""
+        if self.kind == "unix":
+            return f"unix://{self.where}" + (" with TLS" if self.tls else "")
+        host = f"[{self.where}]" if ":" in self.where else self.where
+        scheme = _SECURE[self.kind] if self.tls else self.kind
+        return f"{scheme}://{host}:{self.port}"
 
 
 def locate(
@@ -25,10 +54,18 @@ def locate(
     port: int | None,
     unix_sock_path: StrPath | None,
     url: str | None,
+    tls: Any,
     *,
     server: bool,
 ) -> Address:
     """Where to listen or to connect to, from the options or from `DAFFI_URL`."""
+    if not isinstance(tls, bool):
+        raise InitializationError(f"tls is True or False, not {tls!r}")
+    found = _find(host, port, unix_sock_path, url, server)
+    return found._replace(tls=tls or found.tls)
+
+
+def _find(host: Any, port: Any, unix_sock_path: Any, url: Any, server: bool) -> Address:
     tcp = host is not None or port is not None
     given = [
         option
@@ -43,15 +80,17 @@ def locate(
         raise InitializationError(f"pass one address, not {' and '.join(given)} together")
     if unix_sock_path is not None:
         return _unix(unix_sock_path)
-    if url is None and not tcp:
-        url = os.environ.get("DAFFI_URL") or None
     if url is not None:
-        return _from_url(url, server)
-    if not tcp and not server:
-        raise InitializationError(
-            "no address to connect to: pass host and port, unix_sock_path or url, or set DAFFI_URL"
-        )
-    return _tcp(host, port, server)
+        return _from_url("url", url, server)
+    if tcp:
+        return _tcp(host, port, server)
+    if os.environ.get("DAFFI_URL"):
+        return _from_url("DAFFI_URL", os.environ["DAFFI_URL"], server)
+    if server:
+        return _tcp(None, None, server)
+    raise InitializationError(
+        "no address to connect to: pass host and port, unix_sock_path or url, or set DAFFI_URL"
+    )
 
 
 def _tcp(host: Any, port: Any, server: bool) -> Address:
@@ -69,7 +108,7 @@ def _tcp(host: Any, port: Any, server: bool) -> Address:
         raise InitializationError(f"port is a whole number from 0 to 65535, not {port!r}")
     if port == 0 and not server:
         raise InitializationError("a client can't connect to port 0: pass the server's port")
-    return "tcp", host, port
+    return Address("tcp", host, port)
 
 
 def _unix(path: StrPath) -> Address:
@@ -90,41 +129,47 @@ def _unix(path: StrPath) -> Address:
             f"the path of a Unix socket has at most {_LONGEST_PATH} bytes, this one has {length}:"
             f" {text}"
         )
-    return "unix", text, 0
+    return Address("unix", text)
 
 
-def _from_url(url: Any, server: bool) -> Address:
+def _from_url(option: str, url: Any, server: bool) -> Address:
+    """What a URL says; `option` is where it was given."""
     from urllib.parse import unquote, urlsplit
 
-    known = "tcp://host:port, ws://host:port or unix:///path"
     if not isinstance(url, str):
-        raise InitializationError(f"url is a str such as {known}, not {type(url).__name__}")
+        raise InitializationError(f"{option} is a str such as {_KNOWN}, not {type(url).__name__}")
+    if url != url.strip():
+        raise _bad(option, url, "there is space around it")
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
     except ValueError as error:
-        raise InitializationError(f"url {url!r}: {error}; pass {known}") from None
-    scheme = parts.scheme
-    if scheme in ("tls", "wss"):
+        raise _bad(option, url, str(error)) from None
+    if parts.username or parts.password:
+        # What looks like a secret is not repeated.
         raise InitializationError(
-            f"url {url!r}: this version of daffi has no TLS yet; pass {known}"
+            f"{option}: there is a user or a password in it; pass a secret as token, and {_KNOWN}"
         )
-    if parts.query or parts.fragment or parts.username or parts.password:
-        raise InitializationError(f"url: only an address may be in it; pass {known}")
-    if scheme == "tcp" and parts.path in ("", "/"):
-        return _tcp(host, port, server)
-    if scheme == "ws" and parts.path in ("", "/"):
-        # A server hears what its clients speak by itself.
-        _, name, number = _tcp(host, port, server)
-        return "tcp" if server else "ws", name, number
-    if scheme == "unix" and not parts.netloc and parts.path.startswith("/"):
+    scheme = parts.scheme
+    if parts.query or parts.fragment:
+        raise _bad(option, url, "only an address may be in it, no ? and no #")
+    if scheme == "unix":
+        if parts.netloc or not parts.path.startswith("/"):
+            raise _bad(option, url, "unix:// is followed by a path that begins with /")
         return _unix(unquote(parts.path))
-    raise InitializationError(f"url {url!r} is no address; pass {known}")
+    if scheme not in ("tcp", "tls", "ws", "wss"):
+        what = f"{scheme}:// is none that is known" if "://" in url else "it begins with no scheme"
+        raise _bad(option, url, what)
+    if not host:
+        raise _bad(option, url, "there is no host in it")
+    if parts.path not in ("", "/"):
+        raise _bad(option, url, f"no path may follow the port, as {parts.path} does")
+    if port is None and not server:
+        raise _bad(option, url, "there is no port in it")
+    # A server hears by itself whether its clients speak WebSocket.
+    kind = "ws" if scheme in ("ws", "wss") and not server else "tcp"
+    return _tcp(host, port, server)._replace(kind=kind, tls=scheme in _SECURE.values())
 
 
-def shown(found: Address) -> str:
-    """An address for people: a URL."""
-    kind, where, port = found
-    if kind == "unix":
-        return f"unix://{where}"
-    return f"{kind}://[{where}]:{port}" if ":" in where else f"{kind}://{where}:{port}"
+def _bad(option: str, url: str, what: str) -> InitializationError:
+    return InitializationError(f"{option} {url!r}: {what}; pass {_KNOWN}")

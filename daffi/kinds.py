@@ -41,12 +41,13 @@ class RouterKind(Node):
     ) -> None:
         secret = security.token(token)
         del token  # whatever shows the locals of a frame must not show it
-        security.refuse_tls(tls=tls, cert_file=cert_file, key_file=key_file, ca_file=ca_file)
         name = node.app_name(app_name)
-        address = locate(host, port, unix_sock_path, url, server=True)
+        address = locate(host, port, unix_sock_path, url, tls, server=True)
+        secured = security.server_tls(address, cert_file, key_file, ca_file)
         engine = _native.Server(
             name=name,
-            address=address,
+            address=address.engine,
+            tls=secured,
             mailbox=None,
             max_message=node.whole("max_message", max_message, 1),
             allow_pickle=node.switch("allow_pickle", allow_pickle, or_none=True),
@@ -85,13 +86,14 @@ class ServiceKind(Node):
     ) -> None:
         secret = security.token(token)
         del token  # whatever shows the locals of a frame must not show it
-        security.refuse_tls(tls=tls, cert_file=cert_file, key_file=key_file, ca_file=ca_file)
         name = node.app_name(app_name)
-        address = locate(host, port, unix_sock_path, url, server=True)
+        address = locate(host, port, unix_sock_path, url, tls, server=True)
         dispatcher = self._dispatch(name, workers)
+        secured = security.server_tls(address, cert_file, key_file, ca_file)
         engine = _native.Server(
             name=name,
-            address=address,
+            address=address.engine,
+            tls=secured,
             mailbox=dispatcher.mailbox,
             max_message=node.whole("max_message", max_message, 1),
             allow_pickle=node.switch("allow_pickle", allow_pickle, or_none=True),
@@ -132,20 +134,18 @@ class ClientKind(Node):
     ) -> None:
         secret = security.token(token)
         del token  # whatever shows the locals of a frame must not show it
-        security.refuse_tls(
-            tls=tls, cert_file=cert_file, key_file=key_file, ca_file=ca_file,
-            server_hostname=server_hostname,
-        )  # fmt: skip
         name = node.app_name(app_name)
-        address = locate(host, port, unix_sock_path, url, server=False)
+        address = locate(host, port, unix_sock_path, url, tls, server=False)
         dispatcher = self._dispatch(name, workers)
         patience = node.seconds("connect_timeout", connect_timeout)
         if not patience:
             raise InitializationError(f"connect_timeout can't be {connect_timeout!r}")
         default = node.seconds("default_timeout", default_timeout)
+        secured = security.client_tls(address, cert_file, key_file, ca_file, server_hostname)
         engine = _native.Client(
             name=name,
-            address=address,
+            address=address.engine,
+            tls=secured,
             mailbox=dispatcher.mailbox,
             max_message=node.whole("max_message", max_message, 1),
             reconnect=bool(node.switch("reconnect", reconnect)),

@@ -14,7 +14,7 @@ from typing import Any, Protocol, TypeVar
 
 from daffi import node
 from daffi._native import Completions
-from daffi.address import Address, shown
+from daffi.address import Address
 from daffi.dispatch import Dispatcher
 from daffi.exceptions import InitializationError
 from daffi.presence import Handler, Presence, Source
@@ -78,19 +78,18 @@ class Node(abc.ABC):
     @property
     def host(self) -> str | None:
         """The TCP host that it was given; None on a Unix socket."""
-        return self._address[1] if self._address[0] != "unix" else None
+        return self._address.host
 
     @property
     def port(self) -> int | None:
         """The TCP port, on a server the one it has once it is up; None on a Unix socket."""
-        return self._address[2] if self._address[0] != "unix" else None
+        return self._address.port if self._address.host else None
 
     @property
     def info(self) -> str:
         """One line for people: kind, name, address, state."""
-        kind, where, _ = self._address
         state = "stopped" if self._stopped else "up" if self._up else "not started"
-        address = shown((kind, where, self.port or 0))
+        address = self._address._replace(port=self.port or 0)
         return f"{type(self).__name__} {self._name!r} at {address}, {state}"
 
     def __repr__(self) -> str:

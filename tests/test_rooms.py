@@ -25,7 +25,7 @@ MODULES: dict[str, set[str]] = {
     "formats": {"exceptions"},
     "registry": {"exceptions"},
     "address": {"exceptions"},
-    "security": {"_native", "exceptions"},
+    "security": {"_native", "address", "exceptions"},
     "node": {"_native", "leaving", "exceptions"},
     "remote": {"formats", "exceptions"},
     "dispatch": {"_native", "loop", "failures", "formats", "registry", "exceptions"},

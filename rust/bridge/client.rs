@@ -6,7 +6,7 @@ use pyo3::types::PyDict;
 
 use super::begin::{Outcome, begin, nothing, outcome};
 use super::completions::Completions;
-use super::facts::{PyAddress, PyFunction, event, members, seconds, stats, within};
+use super::facts::{PyAddress, PyClientTls, PyFunction, event, members, seconds, stats, within};
 use super::job::Job;
 use super::mailbox::{Mailbox, Post};
 use super::memory::{self, Loan, Memory};
@@ -40,11 +40,12 @@ pub(super) struct Client {
 #[pymethods]
 impl Client {
     #[new]
-    #[pyo3(signature = (*, name, address, mailbox, max_message, reconnect, connect_timeout, allow_pickle, token=None))]
+    #[pyo3(signature = (*, name, address, tls, mailbox, max_message, reconnect, connect_timeout, allow_pickle, token=None))]
     #[allow(clippy::too_many_arguments, reason = "a client has that many options")]
     fn new(
         name: String,
         address: PyAddress,
+        tls: Option<PyClientTls>,
         mailbox: &Mailbox,
         max_message: u64,
         reconnect: bool,
@@ -54,7 +55,7 @@ impl Client {
     ) -> PyResult<Self> {
         let options = ClientOptions {
             name,
-            dial: facts::dial(address),
+            dial: facts::dial(address, tls),
             max_message,
             reconnect,
             connect_timeout: seconds(connect_timeout)?,

@@ -7,7 +7,8 @@ use super::begin::{begin, nothing, outcome};
 use super::completions::Completions;
 use super::errors;
 use super::facts::{
-    PyAddress, PyFunction, address, event, functions, members, seconds, stats, within,
+    PyAddress, PyFunction, PyServerTls, address, event, functions, members, seconds, server_tls,
+    stats, within,
 };
 use super::mailbox::{Mailbox, Post};
 use super::process::{self, Node};
@@ -25,12 +26,13 @@ pub(super) struct Server {
 #[pymethods]
 impl Server {
     #[new]
-    #[pyo3(signature = (*, name, address, mailbox, max_message, allow_pickle, allowed_origins, allowed_hosts, balance, token=None))]
+    #[pyo3(signature = (*, name, address, tls, mailbox, max_message, allow_pickle, allowed_origins, allowed_hosts, balance, token=None))]
     #[allow(clippy::too_many_arguments, reason = "a server has that many options")]
     fn new(
         py: Python<'_>,
         name: String,
         address: PyAddress,
+        tls: Option<PyServerTls>,
         mailbox: Option<&Bound<'_, Mailbox>>,
         max_message: u64,
         allow_pickle: Option<bool>,
@@ -54,7 +56,7 @@ impl Server {
         let options = ServerOptions {
             name,
             address,
-            entrance: EntranceOptions { visitors },
+            entrance: EntranceOptions { tls: tls.map(server_tls), visitors },
             max_message,
             balance,
             allow_pickle,

@@ -5,8 +5,9 @@ use std::io::ErrorKind;
 
 use bytes::BytesMut;
 
+use super::tls::{Acceptor, HANDSHAKE};
 use super::websocket::{self, Place, Visitors};
-use super::{Address, Link, LinkError, receive};
+use super::{Address, Link, LinkError, ServerTls, receive};
 
 /// How many bytes are read to find out what somebody speaks.
 const FIRST_READ: usize = 4 * 1024;
@@ -14,6 +15,8 @@ const FIRST_READ: usize = 4 * 1024;
 /// What a server expects of those who come in.
 #[derive(Debug, Clone, Default)]
 pub struct EntranceOptions {
+    /// They have to speak TLS.
+    pub tls: Option<ServerTls>,
     /// Who may come in from pages, and by which names.
     pub visitors: Visitors,
 }
@@ -21,6 +24,7 @@ pub struct EntranceOptions {
 /// The same, ready for use.
 #[derive(Debug, Default)]
 pub struct Entrance {
+    tls: Option<Acceptor>,
     /// The name that it listens on.
     name: Option<String>,
     visitors: Visitors,
@@ -33,6 +37,8 @@ pub struct Entered {
     pub link: Box<dyn Link>,
     /// What was read of it already; at least one byte.
     pub first: BytesMut,
+    /// It came without TLS, which this server asks for: it is to be told so.
+    pub barred: bool,
 }
 
 impl Entrance {
@@ -42,22 +48,31 @@ impl Entrance {
             Address::Tcp(name, _) => Some(name.clone()),
             Address::Unix(_) => None,
         };
-        Ok(Self { name, visitors: options.visitors.clone() })
+        let tls = options.tls.as_ref().map(Acceptor::new).transpose()?;
+        Ok(Self { tls, name, visitors: options.visitors.clone() })
     }
 
     /// Looks at the first bytes of a connection, and at what they lead to. Takes as long as the
     /// other end does: whoever calls bounds it.
-    pub async fn enter(&self, link: Box<dyn Link>) -> Result<Entered, LinkError> {
+    pub async fn enter(&self, mut link: Box<dyn Link>) -> Result<Entered, LinkError> {
         let mut first = BytesMut::new();
         read_some(&*link, &mut first).await?;
-        if !first.first().is_some_and(u8::is_ascii_alphabetic) {
-            return Ok(Entered { link, first });
+        if let Some(tls) = &self.tls {
+            if first.first() != Some(&HANDSHAKE) {
+                return Ok(Entered { link, first, barred: true });
+            }
+            link = Box::new(tls.accept(link, first).await?);
+            first = BytesMut::new();
+            read_some(&*link, &mut first).await?;
         }
-        let place = Place { name: self.name.as_deref(), at: link.local(), secure: false };
-        let link = websocket::answer(link, first, &self.visitors, place).await?;
-        let mut first = BytesMut::new();
-        read_some(&*link, &mut first).await?;
-        Ok(Entered { link, first })
+        if first.first().is_some_and(u8::is_ascii_alphabetic) {
+            let (name, secure) = (self.name.as_deref(), self.tls.is_some());
+            let place = Place { name, at: link.local(), secure };
+            link = websocket::answer(link, first, &self.visitors, place).await?;
+            first = BytesMut::new();
+            read_some(&*link, &mut first).await?;
+        }
+        Ok(Entered { link, first, barred: false })
     }
 }
 

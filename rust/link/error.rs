@@ -3,7 +3,7 @@
 pub enum LinkError {
     /// What the system said.
     #[error(transparent)]
-    System(#[from] std::io::Error),
+    System(std::io::Error),
     /// The other end speaks something else.
     #[error("{0}")]
     Protocol(String),
@@ -13,4 +13,11 @@ pub enum LinkError {
     /// What was asked for can't be done: a file that is missing, say.
     #[error("{0}")]
     Options(String),
+}
+
+impl From<std::io::Error> for LinkError {
+    /// What a link said itself comes out again.
+    fn from(error: std::io::Error) -> Self {
+        error.downcast().unwrap_or_else(Self::System)
+    }
 }

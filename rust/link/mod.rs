@@ -1,6 +1,6 @@
 //! How bytes travel: addresses, listeners, sockets.
 //!
-//! Moves bytes and knows no other room: no frames, no members, no Python.
+//! Moves bytes and knows no other room but the locks: no frames, no members, no Python.
 //!
 //! | file | holds |
 //! |---|---|
@@ -14,6 +14,7 @@
 //! | `bell` | gets such a thread out of its wait |
 //! | `receive` | reading into a buffer and into memory of its own at once |
 //! | `parting` | last words, and waiting until they were heard |
+//! | `tls` | TLS as a link around a link |
 //! | `websocket` | WebSocket as a link around a link |
 
 mod address;
@@ -29,6 +30,7 @@ mod receive;
 mod socket;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod websocket;
 
 use std::fmt::Debug;
@@ -40,6 +42,7 @@ use std::time::Duration;
 pub use address::Address;
 pub use bell::Bell;
 pub use dial::{Dial, connect};
+use entrance::read_some;
 pub use entrance::{Entered, Entrance, EntranceOptions};
 pub use error::LinkError;
 pub use listener::Listener;
@@ -47,6 +50,7 @@ pub use parting::{part, part_early, write_all};
 pub use receive::receive;
 pub use socket::Socket;
 pub use socket2::MaybeUninitSlice;
+pub use tls::{ClientTls, ServerTls};
 pub use websocket::Visitors;
 
 /// How many slices one write may have.

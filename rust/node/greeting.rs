@@ -6,10 +6,10 @@ use bytes::{Buf, BytesMut};
 use super::challenge::{self, Host, NOT_ASKED, unproven};
 use super::gone;
 use super::session::explain;
-use crate::link::{Link, part_early, receive, write_all};
+use crate::link::{Entered, Link, LinkError, part_early, receive, write_all};
 use crate::wire::{
     Decoder, Failure, FailureKind, Frame, Greeter, Hello, Kind, MAX_GREETING, PREAMBLE,
-    PREAMBLE_LEN, Ran, Token, VERSION, Welcome, refusal_for,
+    PREAMBLE_LEN, Ran, Token, VERSION, Welcome, plain_refusal_for, refusal_for,
 };
 
 /// How much one read of a greeting takes, in bytes.
@@ -53,8 +53,35 @@ pub(super) async fn greet_server(
 }
 
 /// Hears a client's greeting out. Nothing comes back for somebody who is no client of ours: that
-/// one has been told so, in its own language. `first` is what was read of it already.
+/// one has been told so, in its own language.
 pub(super) async fn greet_client(
+    entered: Entered,
+    host: Host<'_>,
+) -> Result<Option<(Box<dyn Link>, Guest)>, Failure> {
+    let Entered { link, first, barred } = entered;
+    if barred {
+        return bar(&*link, &first).await.map(|()| None);
+    }
+    let guest = hear_client(&*link, first, host).await?;
+    Ok(guest.map(|guest| (link, guest)))
+}
+
+/// Tells somebody who came without TLS that it is asked for.
+async fn bar(link: &dyn Link, first: &[u8]) -> Result<(), Failure> {
+    let Some(refusal) = plain_refusal_for(first) else {
+        let failure = protocol("this server speaks TLS: pass tls=True, or a URL with tls://");
+        return Err(refuse_client(link, failure, false).await);
+    };
+    refuse_stranger(link, refusal).await
+}
+
+async fn refuse_stranger(link: &dyn Link, refusal: &[u8]) -> Result<(), Failure> {
+    say(link, refusal).await?;
+    part_early(link).await;
+    Ok(())
+}
+
+async fn hear_client(
     link: &dyn Link,
     first: BytesMut,
     host: Host<'_>,
@@ -67,9 +94,7 @@ pub(super) async fn greet_client(
     };
     let spoken = preamble(link, &mut decoder, refuse).await;
     if let Some(refusal) = refusal {
-        say(link, refusal).await?;
-        part_early(link).await;
-        return Ok(None);
+        return refuse_stranger(link, refusal).await.map(|()| None);
     }
     if let Err(failure) = spoken {
         return Err(refuse_client(link, failure, false).await);
@@ -160,9 +185,21 @@ pub(super) async fn say(link: &dyn Link, bytes: &[u8]) -> Result<(), Failure> {
 }
 
 fn lost(error: std::io::Error) -> Failure {
-    match error.kind() {
-        ErrorKind::UnexpectedEof => gone("it closed the connection during the greeting"),
-        _ => gone(format!("the connection broke during the greeting: {error}")),
+    refused(error.into()).unwrap_or_else(|error| match error {
+        LinkError::System(error) if error.kind() == ErrorKind::UnexpectedEof => {
+            gone("it closed the connection during the greeting")
+        }
+        error => gone(format!("the connection broke during the greeting: {error}")),
+    })
+}
+
+/// The failure of a connection that one of the two ends did not want; the error again, where the
+/// system only could not make it.
+pub(super) fn refused(error: LinkError) -> Result<Failure, LinkError> {
+    match error {
+        LinkError::Protocol(text) => Ok(protocol(text)),
+        LinkError::Unproven(text) => Ok(Failure::new(FailureKind::Authentication, Ran::No, text)),
+        error => Err(error),
     }
 }
 

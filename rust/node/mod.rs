@@ -64,7 +64,7 @@ use std::time::Duration;
 
 use crate::hub;
 pub use crate::hub::{Balance, Lost};
-pub use crate::link::{Address, Bell, Dial, EntranceOptions, Visitors};
+pub use crate::link::{Address, Bell, ClientTls, Dial, EntranceOptions, ServerTls, Visitors};
 use crate::wire::{Failure, FailureKind, Ran};
 
 /// A frame, with its body where that is too large for one.

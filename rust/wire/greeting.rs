@@ -153,6 +153,20 @@ pub(super) fn read<T: DeserializeOwned>(what: &'static str, body: &[u8]) -> Resu
     T::deserialize(&mut deserializer).map_err(|error| WireError::Body(what, error.to_string()))
 }
 
+/// What a server that speaks TLS says to a client that began with these bytes, without TLS; `None`
+/// for one of ours, which understands more than that.
+pub fn plain_refusal_for(first: &[u8]) -> Option<&'static [u8]> {
+    match first {
+        [] | [0xda, ..] => None,
+        [byte, ..] if byte.is_ascii_alphabetic() => Some(
+            b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: 47\r\n\
+              Connection: close\r\n\r\n\
+              This port speaks TLS. Use wss:// or https://.\r\n",
+        ),
+        _ => Some(b"This port speaks TLS.\r\n"),
+    }
+}
+
 /// What a server says, in its own language, to a client that began with these bytes; `None` for
 /// one of ours, or while there are too few bytes to tell.
 pub fn refusal_for(first: &[u8]) -> Option<&'static [u8]> {

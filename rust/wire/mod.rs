@@ -22,7 +22,7 @@ pub use format::Format;
 pub use frame::{Flags, Frame, HEADER_LEN, Head, Kind};
 pub use greeting::{
     Announcement, Function, Greeter, Hello, Limits, PREAMBLE, PREAMBLE_LEN, Question, VERSION,
-    Welcome, refusal_for,
+    Welcome, plain_refusal_for, refusal_for,
 };
 pub use say::{Credit, Member, Presence, Targets};
 pub use token::{Challenge, Meeting, Nonce, Party, Proof, Prover, Token};

@@ -45,10 +45,8 @@ impl Client {
             let link = link::connect(&options.dial).await;
             let link = link.map_err(|error| unreached(&options.dial, error))?;
             let greeted = greeting::greet_server(&*link, &hello, options.token.as_ref()).await;
-            let (welcome, decoder) = greeted.map_err(|mut failure| {
-                failure.message = format!("can't connect to {}: {}", options.dial, failure.message);
-                NodeError::Refused(failure)
-            })?;
+            let greeted = greeted.map_err(|failure| not_connected(&options.dial, failure));
+            let (welcome, decoder) = greeted?;
             Ok((link, welcome, decoder))
         };
         let seconds = options.connect_timeout.as_secs_f64();
@@ -169,18 +167,18 @@ impl Client {
 
 /// Why there is no connection.
 fn unreached(dial: &Dial, error: LinkError) -> NodeError {
-    let refused = |kind, text| {
-        let text = format!("can't connect to {dial}: {text}");
-        NodeError::Refused(Failure::new(kind, Ran::No, text))
-    };
-    match error {
-        LinkError::System(source) => {
+    match greeting::refused(error) {
+        Ok(failure) => not_connected(dial, failure),
+        Err(LinkError::System(source)) => {
             NodeError::Address { action: "connect to", address: dial.address.clone(), source }
         }
-        LinkError::Protocol(text) => refused(FailureKind::Protocol, text),
-        LinkError::Unproven(text) => refused(FailureKind::Authentication, text),
-        LinkError::Options(text) => NodeError::Options(text),
+        Err(error) => NodeError::Options(error.to_string()),
     }
+}
+
+fn not_connected(dial: &Dial, mut failure: Failure) -> NodeError {
+    failure.message = format!("can't connect to {dial}: {}", failure.message);
+    NodeError::Refused(failure)
 }
 
 /// Pauses that double, each of a random length between half and the whole of its step.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::hearing::ServerRole;
 use super::{Peer, Server};
 use crate::hub::Joining;
-use crate::link::{Entered, Entrance, Link, Listener};
+use crate::link::{Entrance, Link, Listener};
 use crate::node::challenge::Host;
 use crate::node::greeting::Guest;
 use crate::node::session::{self, Session};
@@ -119,8 +119,6 @@ async fn welcome(
     entrance: &Entrance,
     host: Host<'_>,
 ) -> Result<Option<(Box<dyn Link>, Guest)>, String> {
-    let Entered { link, first } = entrance.enter(link).await.map_err(|error| error.to_string())?;
-    let greeted = greeting::greet_client(&*link, first, host).await;
-    let greeted = greeted.map_err(|failure| failure.message)?;
-    Ok(greeted.map(|guest| (link, guest)))
+    let entered = entrance.enter(link).await.map_err(|error| error.to_string())?;
+    greeting::greet_client(entered, host).await.map_err(|failure| failure.message)
 }
