@@ -22,12 +22,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from certificates import Certificates
 from faults import FaultProxy
 from gates import Gate, new_gate, open_gates
 from namespaces import Elsewhere, UnavailableError
 from places import Place
 from programs import Programs
-from sites import Site
+from sites import Site, Tls
 from worlds import WORLDS, World
 
 # A shell that starts us in the background has SIGINT ignored, and so would all that we start.
@@ -126,6 +127,18 @@ def world(request: pytest.FixtureRequest) -> World:
     return WORLDS[request.param]()
 
 
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    """Makes certificates, good and bad ones."""
+    return Certificates(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture(scope="session")
+def tls(certificates: Certificates) -> Tls:
+    """What the nodes of a site pass that speaks TLS."""
+    return Tls(certificates.server(), certificates.client())
+
+
 @pytest.fixture(params=["tcp", "unix"])
 def transport(request: pytest.FixtureRequest) -> str:
     """How bytes travel."""
@@ -153,11 +166,12 @@ def site(
     transport: str,
     topology: str,
     short_path: Path,
+    tls: Tls,
 ) -> Site:
     """A server, a worker and a caller."""
     mark = request.node.get_closest_marker("site")
     options: dict[str, Any] = dict(mark.kwargs) if mark else {}
-    return Site(world, topology, transport, short_path, **options)
+    return Site(world, topology, transport, short_path, tls, **options)
 
 
 @pytest.fixture

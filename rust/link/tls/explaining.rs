@@ -46,7 +46,7 @@ impl Side {
                 let text = "its TLS is too old: TLS 1.2 with extended_master_secret, or TLS 1.3";
                 LinkError::Protocol(text.into())
             }
-            error => LinkError::Protocol(format!("the TLS handshake failed: {error}")),
+            error => LinkError::Protocol(format!("TLS failed: {error}")),
         }
     }
 

@@ -34,6 +34,8 @@ pub use accepting::ServerTls;
 pub(super) use accepting::{Acceptor, HANDSHAKE};
 pub use dialling::ClientTls;
 use explaining::Side;
+#[cfg(test)]
+pub(super) use tests::secured;
 
 use super::{Bell, Link, LinkError, MaybeUninitSlice, Trust, receive};
 use crate::sync::Mutex;
@@ -62,7 +64,27 @@ struct State {
     /// The last read got less than that: there was no more.
     short: bool,
     /// Why nothing more can be read.
-    failed: Option<(ErrorKind, String)>,
+    failed: Option<Failed>,
+}
+
+/// What ended reading before its orderly end.
+enum Failed {
+    /// The link below.
+    Cut,
+    /// What came over it.
+    Tls(rustls::Error),
+}
+
+impl Failed {
+    fn again(&self, side: &Side) -> io::Error {
+        match self {
+            Self::Cut => {
+                let text = "it was cut off, without the goodbye of TLS";
+                io::Error::new(ErrorKind::UnexpectedEof, text)
+            }
+            Self::Tls(error) => io::Error::new(ErrorKind::InvalidData, side.explain(error)),
+        }
+    }
 }
 
 /// The algorithms that we use.
@@ -116,10 +138,7 @@ impl State {
     fn fetch(&mut self, below: &dyn Link) -> io::Result<()> {
         let result = receive(below, &mut [], &mut self.incoming, self.read);
         match &result {
-            Ok((_, 0)) => {
-                let text = "it was cut off, without the goodbye of TLS";
-                self.failed = Some((ErrorKind::UnexpectedEof, text.into()));
-            }
+            Ok((_, 0)) => self.failed = Some(Failed::Cut),
             Ok((_, count)) => {
                 self.short = *count < self.read;
                 if !self.short {
@@ -137,16 +156,18 @@ impl State {
     }
 
     /// Decrypts the beginning of what came.
-    fn decrypt(&mut self, side: &Side) {
+    fn decrypt(&mut self) {
         let mut input = &*self.incoming;
         let taken = self.session.read_tls(&mut input);
         let result = self.session.process_new_packets();
         match taken {
             Ok(count) => self.incoming.advance(count),
-            Err(error) => self.failed = Some((ErrorKind::InvalidData, error.to_string())),
+            Err(error) => {
+                self.failed = Some(Failed::Tls(rustls::Error::General(error.to_string())))
+            }
         }
         if let Err(error) = result {
-            self.failed = Some((ErrorKind::InvalidData, side.explain(&error).to_string()));
+            self.failed = Some(Failed::Tls(error));
         }
         if self.failed.is_some() {
             self.incoming.clear();
@@ -184,7 +205,7 @@ impl Link for Tls {
                 return Ok(room.filled);
             }
             let waits = match &state.failed {
-                Some((kind, text)) => Err(io::Error::new(*kind, text.clone())),
+                Some(failed) => Err(failed.again(&self.side)),
                 // Where there was no more, there is none now: whoever reads comes again.
                 None if state.incoming.is_empty() && room.filled > 0 && state.short => {
                     return Ok(room.filled);
@@ -193,7 +214,7 @@ impl Link for Tls {
                 None => Ok(()),
             };
             match waits {
-                Ok(()) => state.decrypt(&self.side),
+                Ok(()) => state.decrypt(),
                 // It comes again with the next read.
                 Err(_) if room.filled > 0 => return Ok(room.filled),
                 Err(error) => return Err(error),
