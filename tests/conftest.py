@@ -41,7 +41,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.hookimpl(wrapper=True, trylast=True)
-def pytest_pycollect_makeitem(obj: object) -> Generator[None, Any, Any]:
+def pytest_pycollect_makeitem(obj: Any) -> Generator[None, Any, Any]:
     """Give coroutine tests that take a `world` a plain face, before pytest-asyncio looks."""
     found = yield
     # Python 3.12 takes the module `inspect`, which a test file imports, for a coroutine function.

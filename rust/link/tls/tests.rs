@@ -82,17 +82,18 @@ async fn shaken(
         (Address::Tcp(host, _), Some(port)) => Address::Tcp(host, port),
         (address, _) => address,
     };
-    let dial = Dial { address, tls: Some(client) };
-    let entrance = Entrance::prepare(&EntranceOptions { tls: Some(server) }).unwrap();
+    let options = EntranceOptions { tls: Some(server), ..EntranceOptions::default() };
+    let entrance = Entrance::prepare(&options, &address).unwrap();
+    let dial = Dial { tls: Some(client), ..address.into() };
     let coming = async {
         let Entered { link, first, barred } =
             entrance.enter(listener.accept().await.unwrap()).await.unwrap();
-        assert_eq!((&first[..], barred), (&b"first"[..], false));
+        assert_eq!((&first[..], barred), (&b"\0first"[..], false));
         link
     };
     let going = async {
         let link = connect(&dial).await.unwrap();
-        write(&*link, b"first").await;
+        write(&*link, b"\0first").await;
         link
     };
     tokio::join!(going, coming)

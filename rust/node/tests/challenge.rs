@@ -9,7 +9,7 @@ use bytes::BytesMut;
 use super::talking::{Functions, options};
 use super::{Bare, PATIENCE, tcp, welcome};
 use crate::hub::Balance;
-use crate::link::{Address, Link, Listener, MaybeUninitSlice, Trust};
+use crate::link::{Address, Entered, Link, Listener, MaybeUninitSlice, Trust};
 use crate::node::challenge::Host;
 use crate::node::greeting::{greet_client, greet_server};
 use crate::node::{
@@ -163,7 +163,8 @@ async fn greeted(theirs: Option<[u8; 32]>, ours: Option<[u8; 32]>) -> [Result<()
     let token = Token::new("secret");
     let server = async {
         let host = Host { name: "server", incarnation: &[7; 16], token: Some(&token) };
-        let guest = greet_client(&*far, BytesMut::new(), host).await?.unwrap();
+        let entered = Entered { link: far, first: BytesMut::new(), barred: false };
+        let (far, guest) = greet_client(entered, host).await?.unwrap();
         let welcome =
             crate::wire::Welcome { proof: guest.proof.map(Into::into), ..welcome("server", 1) };
         let welcome = Frame::new(Kind::Welcome, 0).with_body(welcome.encode());
