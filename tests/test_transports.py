@@ -90,7 +90,7 @@ async def test_failures_arrive(world: World, site: Site, gate: Gate) -> None:
     with pytest.raises(TransmissionFailure, match="no_such_function"):
         await world.call(site.conn.rpc(timeout=10, serde=site.serde).no_such_function)
     with pytest.raises(CallTimeout):
-        await world.call(site.conn.rpc(timeout=0.1, serde=site.serde).hold_async, gate.key)
+        await world.call(site.conn.rpc(timeout=1, serde=site.serde).hold_async, gate.key)
     await world.until(lambda: gate.cancelled == 1)
     await site.settled()
 

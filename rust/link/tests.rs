@@ -33,8 +33,11 @@ pub(super) async fn pair(address: Address) -> (Box<dyn Link>, Box<dyn Link>) {
     (near.unwrap(), far.unwrap())
 }
 
+/// Both ends of a connection.
+type Ends = (Box<dyn Link>, Box<dyn Link>);
+
 /// Plain ones, as they are and lendable: those keep the same rules.
-async fn plain_pairs() -> Vec<(Box<dyn Link>, Box<dyn Link>)> {
+async fn plain_pairs() -> Vec<Ends> {
     let mut pairs = Vec::new();
     for lendable in [false, true] {
         let before = pairs.len();
@@ -48,7 +51,7 @@ async fn plain_pairs() -> Vec<(Box<dyn Link>, Box<dyn Link>)> {
 }
 
 /// Those, and some that speak TLS.
-async fn pairs() -> Vec<(Box<dyn Link>, Box<dyn Link>)> {
+async fn pairs() -> Vec<Ends> {
     let mut pairs = plain_pairs().await;
     for lendable in [false, true] {
         let secured = vec![secured(Address::Tcp("127.0.0.1".into(), 0)).await];
@@ -58,7 +61,7 @@ async fn pairs() -> Vec<(Box<dyn Link>, Box<dyn Link>)> {
     pairs
 }
 
-fn lend(pairs: &[(Box<dyn Link>, Box<dyn Link>)], lendable: bool) {
+fn lend(pairs: &[Ends], lendable: bool) {
     for (near, far) in pairs.iter().filter(|_| lendable) {
         let made = (near.make_lendable(), far.make_lendable());
         assert_eq!(made.0, made.1);
