@@ -1,14 +1,16 @@
 # The one door: people, hooks and CI all come in here. `make help` lists what there is.
 #
-# Needs Python 3.10 or later with venv, Rust, and make; everything else lands under build/ and
-# target/. Each Python has an environment of its own, build/venv-3.x, with pinned tools and with
-# daffi installed from a wheel: what is tested is what is shipped, and nothing that lies about in
-# the checkout's daffi/ can be loaded by mistake. 3.10 has a wheel of its own, 3.11 and later
-# share one. Stamps (.ready, .built, .installed) make a second run quick.
+# Needs Python 3.10 or later with venv, Rust, and make, and for the JavaScript client Node 20.19
+# or later with npm; everything else lands under build/, target/ and js/node_modules/. Each Python
+# has an environment of its own, build/venv-3.x, with pinned tools and with daffi installed from a
+# wheel: what is tested is what is shipped, and nothing that lies about in the checkout's daffi/
+# can be loaded by mistake. 3.10 has a wheel of its own, 3.11 and later share one. Stamps (.ready,
+# .built, .installed) make a second run quick.
 #
 #   PYTHON   the interpreter to work with             make test PYTHON=python3.12
 #   PYTHONS  the versions of test-all
 #   AGAIN    run what failed once more before the run counts as failed
+#   REQUIRE  js: without Node and Chromium a run fails; otherwise their part is left out, aloud
 #   ARGS     passed on to pytest, the demo, the bench or the soak
 #                                                     make test ARGS='-k cast -x'
 
@@ -60,7 +62,8 @@ SOURCES := Cargo.toml pyproject.toml $(wildcard Cargo.lock README.md LICENSE) \
 .SECONDEXPANSION:
 .NOTPARALLEL:
 .PRECIOUS: build/venv-%/.ready build/venv-%/.installed
-.PHONY: help build demo test test-all pythons test-rust $(TESTS) lint format bench soak docs lock clean
+.PHONY: help build demo test test-all pythons test-rust test-js test-browser chromium screenshots \
+	$(TESTS) lint lint-js format bench soak docs lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -71,9 +74,9 @@ build: $(HERE) ## build the wheel and install it into this Python's environment
 demo: $(HERE) ## a Router, workers and callers at work, in under 20 s
 	@$(BIN)/python examples/demo/demo.py $(ARGS)
 
-test: lint test-rust pytest-$(VERSION) ## lint and all tests, on one Python
+test: lint test-rust test-js test-browser pytest-$(VERSION) ## lint and all tests, on one Python
 
-test-all: pythons lint test-rust $(addprefix pytest-,$(PYTHONS)) ## all tests on 3.10, 3.11, 3.12 and 3.13
+test-all: pythons lint test-rust test-js test-browser $(addprefix pytest-,$(PYTHONS)) ## all tests on 3.10, 3.11, 3.12 and 3.13
 
 pythons:
 	@$(foreach v,$(PYTHONS),$(if $(call interpreter,$(v)),,echo "Python $(v) is missing: neither \
@@ -81,6 +84,37 @@ pythons:
 
 test-rust: ## the tests of the core, which knows no Python
 	cargo test --no-default-features
+
+# $(call js,COMMAND): run it in js/; where there is no Node, say so.
+NODE_OK := $(shell node -e 'const [a, b] = process.versions.node.split(".").map(Number); \
+	if (a > 20 || (a === 20 && b >= 19)) console.log("yes")' 2>/dev/null)
+NODE_PACKAGES := $(if $(NODE_OK),js/node_modules/.installed)
+js = $(if $(NODE_OK),cd js && DAFFI_PYTHON=$(CURDIR)/$(BIN)/python $(1),$(call \
+	missing,Node 20.19 or later is missing))
+missing = echo "== left out: $(1)" >&2; exit $(if $(filter js,$(REQUIRE)),1,0)
+
+js/node_modules/.installed: js/package.json js/package-lock.json
+	@echo "== the packages of js/"
+	@npm ci --prefix js --silent
+	@touch $@
+
+test-js: $(HERE) $(NODE_PACKAGES) ## the JavaScript client on Node
+	@$(call js,npm test --silent)
+
+test-browser: $(HERE) $(NODE_PACKAGES) chromium ## the client and the example pages in Chromium
+	@$(if $(BROWSER),$(call js,npm run test:browser --silent),$(call \
+		missing,Chromium is missing (apt-get install chromium)))
+
+screenshots: $(HERE) $(NODE_PACKAGES) chromium ## pictures of the example pages, into docs/images
+	@$(call js,node tests/browser/screenshots.js)
+
+# Where there is none, Debian's is installed, as far as one may. DAFFI_CHROMIUM names another.
+BROWSER = $(or $(DAFFI_CHROMIUM),$(shell for name in chromium chromium-browser google-chrome; do \
+	command -v $$name && break; done))
+chromium:
+	@test -n "$(BROWSER)" || test "$$(id -u)" != 0 || ! command -v apt-get > /dev/null || { \
+		echo "== apt-get install chromium" && apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+		apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core > /dev/null; } || :
 
 # Every combination of transport and topology on one Python; on the others each test, in each world.
 $(TESTS): pytest-%: build/venv-%/.installed
@@ -95,7 +129,7 @@ SPARSE = $(if $(filter-out $(VERSION),$*),--sparse)
 
 SECOND = echo "== once more what failed: what passes now is flaky and to be mended"
 
-lint: $(READY) ## rustfmt, clippy, ruff, mypy
+lint: $(READY) lint-js ## rustfmt, clippy, ruff, mypy, tsc
 	cargo fmt --check
 	cargo clippy --all-targets --no-default-features -- -D warnings
 	PYO3_PYTHON=$(CURDIR)/$(BIN)/python cargo clippy --all-targets \
@@ -105,6 +139,9 @@ lint: $(READY) ## rustfmt, clippy, ruff, mypy
 	$(BIN)/mypy daffi
 	$(BIN)/mypy tests
 	$(BIN)/mypy bench
+
+lint-js: $(NODE_PACKAGES)
+	@$(call js,npm run check --silent)
 
 format: $(READY) ## put Rust and Python into shape
 	cargo fmt
@@ -137,7 +174,7 @@ lock: ## write requirements/ anew from pyproject.toml, with the newest versions
 		build/venv-lock/bin/pip freeze; } > requirements/docs.txt
 
 clean: ## remove everything that was made
-	rm -rf build target dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf build target dist js/node_modules .pytest_cache .mypy_cache .ruff_cache
 	rm -f daffi/*.so daffi/*.pyd
 	find daffi tests bench examples -name __pycache__ -prune -exec rm -rf {} +
 

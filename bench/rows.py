@@ -78,6 +78,15 @@ ROWS: tuple[Row, ...] = (
     _record("JSON", 1.4),
     _record("MSGPACK", 1.4),
     _call("add_unix", "small call, Unix socket", "add", stack="unix", peer=False),
+    _call(
+        "add_tls",
+        "small call, TLS",
+        "add",
+        stack="tls",
+        must=0.85,
+        than="add",
+        peer=False,
+    ),
     _call("add_routed", "small call through the Router", "add", stack="router1", must=1.2),
     _call("threads", "16 threads, one connection", "add_threads", options=THREADS, must=8),
     _call(
@@ -91,6 +100,17 @@ ROWS: tuple[Row, ...] = (
     _echo("echo_64k", "echo OPAQUE 64 KiB", 64 * KIB, 2),
     _echo("echo_1m", "echo OPAQUE 1 MiB", MIB, 4),
     _echo("echo_16m", "echo OPAQUE 16 MiB", 16 * MIB, 6),
+    _call(
+        "echo_16m_tls",
+        "echo OPAQUE 16 MiB, TLS",
+        "echo",
+        unit="GiB/s",
+        stack="tls",
+        options={"size": 16 * MIB},
+        must=0.5,
+        than="echo_16m",
+        peer=False,
+    ),
     _echo("echo_16m_routed", "echo OPAQUE 16 MiB, routed", 16 * MIB, 4, "router1"),
     _call(
         "array_16m",

@@ -13,14 +13,14 @@ def service(order: dict[str, Any]) -> None:
     """A Service with the bench's callbacks."""
     import bench.callbacks  # noqa: F401 - registers what it serves
 
-    _node = nodes.start_service(order["address"])
+    _node = nodes.start_service(order["listen"])
     talk.say(ready=True)
     talk.listen_for_ever()
 
 
 def router(order: dict[str, Any]) -> None:
     """A Router."""
-    _node = nodes.start_router(order["address"])
+    _node = nodes.start_router(order["listen"])
     talk.say(ready=True)
     talk.listen_for_ever()
 

@@ -57,11 +57,13 @@ def measure(
     Raises `ChildFailed` with the reason; by then all processes of the measurement have ended.
     """
     with tempfile.TemporaryDirectory(prefix="daffi-bench-") as folder, Household() as house:
+        address, listen = _addresses(row.stack, Path(folder))
         order: dict[str, Any] = {
             **row.options,
             "seconds": seconds,
             "uvloop": uvloop,
-            "address": _address(row.stack, Path(folder)),
+            "address": address,
+            "listen": listen,
             "workers": [],
         }
         for role, cpus, name in _serving(row.stack, where):
@@ -88,10 +90,24 @@ def _serving(stack: str, where: Seats) -> list[tuple[str, Sequence[int], str]]:
     return [(f"{serving}:service", where.server, "")]
 
 
-def _address(stack: str, folder: Path) -> dict[str, Any]:
+def _addresses(stack: str, folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What clients pass, and what the server does."""
     if stack.endswith("unix"):
-        return {"unix_sock_path": str(folder / "s")}
-    return {"host": "127.0.0.1", "port": free_port()}
+        address: dict[str, Any] = {"unix_sock_path": str(folder / "s")}
+        return address, address
+    address = {"host": "127.0.0.1", "port": free_port()}
+    if stack != "tls":
+        return address, address
+    import trustme
+
+    ca = trustme.CA()
+    cert = ca.issue_cert("127.0.0.1")
+    paths = {name: str(folder / f"{name}.pem") for name in ("ca_file", "cert_file", "key_file")}
+    ca.cert_pem.write_to_path(paths["ca_file"])
+    cert.cert_chain_pems[0].write_to_path(paths["cert_file"])
+    cert.private_key_pem.write_to_path(paths["key_file"])
+    client = {**address, "tls": True, "ca_file": paths.pop("ca_file")}
+    return client, {**address, "tls": True, **paths}
 
 
 def free_port() -> int:

@@ -25,6 +25,7 @@ __all__ = [
     "Pending",
     "Server",
     "Stream",
+    "Token",
     "__version__",
     "decode_json",
     "decode_msgpack",
@@ -39,6 +40,9 @@ __version__: str
 _Function = tuple[str, str, str]  # name, signature, first line of its documentation
 _Answer = tuple[int, Any]  # format, payload
 _Address = tuple[str, str, int]  # "tcp", host, port; or "unix", path, 0
+_ServerTls = tuple[str, str, str | None]  # cert_file, key_file, ca_file
+# ca_file, server_hostname, (cert_file, key_file)
+_ClientTls = tuple[str | None, str, tuple[str, str] | None]
 
 # Whatever takes `completions` waits without them; with them it gives at once what that loop
 # awaits, a `Call` or for what happens once per node or connection a future of asyncio.
@@ -215,17 +219,25 @@ class Stream:
     def end(self) -> None: ...
 
 @final
+class Token:
+    """A secret on its way to nodes. It says nothing of itself to anybody."""
+
+    def __new__(cls, secret: str) -> Token: ...
+
+@final
 class Client:
     def __new__(
         cls,
         *,
         name: str,
         address: _Address,
+        tls: _ClientTls | None,
         mailbox: Mailbox,
         max_message: int,
         reconnect: bool,
         connect_timeout: float,
         allow_pickle: bool | None,
+        token: Token | None = None,
     ) -> Client: ...
     def connect(self, wait: float | None, completions: Completions | None = None) -> Any: ...
     @property
@@ -311,10 +323,14 @@ class Server:
         *,
         name: str,
         address: _Address,
+        tls: _ServerTls | None,
         mailbox: Mailbox | None,
         max_message: int,
         allow_pickle: bool | None,
+        allowed_origins: Sequence[str] | None,
+        allowed_hosts: Sequence[str] | None,
         balance: str,
+        token: Token | None = None,
     ) -> Server:
         """A Router has no mailbox; a Service has one."""
 

@@ -18,7 +18,7 @@ from types import CoroutineType
 from typing import Any, TypeVar
 
 from daffi._native import Job, Mailbox, Parking, Pending
-from daffi.exceptions import MessageTooLarge, SerdeNotAllowed, SerializationError
+from daffi.exceptions import MessageTooLarge, SerializationError
 from daffi.failures import describe
 from daffi.formats import SerdeFormat, dumps, pack_result, unpack_arguments
 from daffi.loop import Loop, current
@@ -195,8 +195,7 @@ class Dispatcher:
         try:
             args, kwargs = unpack_arguments(job.format, job.payload())
         except Exception as error:
-            kind = "serde_not_allowed" if isinstance(error, SerdeNotAllowed) else "unreadable"
-            job.fail(kind, "", f"{name}: {error}", "", None, None)
+            job.fail("unreadable", "", f"{name}: {error}", "", None, None)
             return None
         _job.set(job)
         return function, args, kwargs

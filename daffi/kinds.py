@@ -1,17 +1,18 @@
 """The three kinds of nodes: what each is made from, in every world.
 
 Only their constructors live here, which check the options and make the engine's node; how
-a world waits is in its own front. Imports the engine, `life`, `dispatch` and `node`.
+a world waits is in its own front. Imports the engine, `life`, `dispatch`, `address`,
+`security` and `node`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from daffi import _native, node
+from daffi import _native, node, security
+from daffi.address import StrPath, locate
 from daffi.exceptions import InitializationError
 from daffi.life import Node
-from daffi.node import StrPath
 
 
 class RouterKind(Node):
@@ -38,18 +39,21 @@ class RouterKind(Node):
         balance: str = "round_robin",
         max_message: int = node.MAX_MESSAGE,
     ) -> None:
-        node.refuse_security(
-            tls=tls, cert_file=cert_file, key_file=key_file, ca_file=ca_file, token=token,
-            allowed_origins=allowed_origins, allowed_hosts=allowed_hosts,
-        )  # fmt: skip
+        secret = security.token(token)
+        del token  # whatever shows the locals of a frame must not show it
         name = node.app_name(app_name)
-        address = node.address(host, port, unix_sock_path, url, server=True)
+        address = locate(host, port, unix_sock_path, url, tls, server=True)
+        secured = security.server_tls(address, cert_file, key_file, ca_file)
         engine = _native.Server(
             name=name,
-            address=address,
+            address=address.engine,
+            tls=secured,
             mailbox=None,
             max_message=node.whole("max_message", max_message, 1),
             allow_pickle=node.switch("allow_pickle", allow_pickle, or_none=True),
+            allowed_origins=security.allowed("allowed_origins", allowed_origins),
+            allowed_hosts=security.allowed("allowed_hosts", allowed_hosts),
+            token=secret,
             balance=node.one_of("balance", balance, ("round_robin", "least_pending")),
         )
         super().__init__(engine, name, address, None, None)
@@ -80,19 +84,22 @@ class ServiceKind(Node):
         allowed_hosts: Iterable[str] | None = None,
         max_message: int = node.MAX_MESSAGE,
     ) -> None:
-        node.refuse_security(
-            tls=tls, cert_file=cert_file, key_file=key_file, ca_file=ca_file, token=token,
-            allowed_origins=allowed_origins, allowed_hosts=allowed_hosts,
-        )  # fmt: skip
+        secret = security.token(token)
+        del token  # whatever shows the locals of a frame must not show it
         name = node.app_name(app_name)
-        address = node.address(host, port, unix_sock_path, url, server=True)
+        address = locate(host, port, unix_sock_path, url, tls, server=True)
         dispatcher = self._dispatch(name, workers)
+        secured = security.server_tls(address, cert_file, key_file, ca_file)
         engine = _native.Server(
             name=name,
-            address=address,
+            address=address.engine,
+            tls=secured,
             mailbox=dispatcher.mailbox,
             max_message=node.whole("max_message", max_message, 1),
             allow_pickle=node.switch("allow_pickle", allow_pickle, or_none=True),
+            allowed_origins=security.allowed("allowed_origins", allowed_origins),
+            allowed_hosts=security.allowed("allowed_hosts", allowed_hosts),
+            token=secret,
             balance="round_robin",
         )
         super().__init__(engine, name, address, dispatcher, expose)
@@ -125,25 +132,26 @@ class ClientKind(Node):
         reconnect: bool = True,
         connect_timeout: float = node.CONNECT_TIMEOUT,
     ) -> None:
-        node.refuse_security(
-            tls=tls, cert_file=cert_file, key_file=key_file, ca_file=ca_file,
-            server_hostname=server_hostname, token=token,
-        )  # fmt: skip
+        secret = security.token(token)
+        del token  # whatever shows the locals of a frame must not show it
         name = node.app_name(app_name)
-        address = node.address(host, port, unix_sock_path, url, server=False)
+        address = locate(host, port, unix_sock_path, url, tls, server=False)
         dispatcher = self._dispatch(name, workers)
         patience = node.seconds("connect_timeout", connect_timeout)
         if not patience:
             raise InitializationError(f"connect_timeout can't be {connect_timeout!r}")
         default = node.seconds("default_timeout", default_timeout)
+        secured = security.client_tls(address, cert_file, key_file, ca_file, server_hostname)
         engine = _native.Client(
             name=name,
-            address=address,
+            address=address.engine,
+            tls=secured,
             mailbox=dispatcher.mailbox,
             max_message=node.whole("max_message", max_message, 1),
             reconnect=bool(node.switch("reconnect", reconnect)),
             connect_timeout=patience,
             allow_pickle=node.switch("allow_pickle", allow_pickle, or_none=True),
+            token=secret,
         )
         super().__init__(engine, name, address, dispatcher, expose)
         self._default_timeout = default

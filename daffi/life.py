@@ -1,8 +1,8 @@
 """What all nodes have in common, in every world: names, announcing, telling of others.
 
 The three kinds are in `kinds`, and how a world waits is in its own front: nothing here takes
-time. No option is checked and no call is made here. Imports `node`, `dispatch`, `presence`,
-`registry` and `exceptions`.
+time. No option is checked and no call is made here. Imports `address`, `node`, `dispatch`,
+`presence`, `registry` and `exceptions`.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any, Protocol, TypeVar
 
 from daffi import node
 from daffi._native import Completions
+from daffi.address import Address
 from daffi.dispatch import Dispatcher
 from daffi.exceptions import InitializationError
 from daffi.presence import Handler, Presence, Source
@@ -41,6 +42,10 @@ class Node(abc.ABC):
 
     A node that merely exists has opened nothing. It belongs to the process that made it: in a
     forked child every method raises `ForkedError`.
+
+    `token`, or `DAFFI_TOKEN`, is a secret that both sides of a connection prove to know.
+    `allow_pickle` says whether pickles are read; None leaves it to who sends them: those on
+    this machine may, and who has proven something.
     """
 
     _presence_kind: type[Presence]
@@ -49,7 +54,7 @@ class Node(abc.ABC):
         self,
         engine: Engine,
         name: str,
-        address: node.Address,
+        address: Address,
         dispatcher: Dispatcher | None,
         expose: Iterable[object] | None,
     ) -> None:
@@ -73,22 +78,23 @@ class Node(abc.ABC):
     @property
     def host(self) -> str | None:
         """The TCP host that it was given; None on a Unix socket."""
-        return self._address[1] if self._address[0] == "tcp" else None
+        return self._address.host
 
     @property
     def port(self) -> int | None:
         """The TCP port, on a server the one it has once it is up; None on a Unix socket."""
-        return self._address[2] if self._address[0] == "tcp" else None
+        return self._address.port if self._address.host else None
 
     @property
     def info(self) -> str:
         """One line for people: kind, name, address, state."""
-        kind, where, _ = self._address
         state = "stopped" if self._stopped else "up" if self._up else "not started"
-        address = node.shown((kind, where, self.port or 0))
+        address = self._address._replace(port=self.port or 0)
         return f"{type(self).__name__} {self._name!r} at {address}, {state}"
 
     def __repr__(self) -> str:
+        if not hasattr(self, "_presence"):  # shown with an error of its constructor
+            return f"<{type(self).__name__} that could not be made>"
         return f"<{self.info}>"
 
     def stats(self) -> dict[str, Any]:

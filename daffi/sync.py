@@ -185,7 +185,8 @@ class Client(ClientKind, _Blocking):
         """Connect and greet; returns the connection, the same one when it is up already.
 
         `wait` seconds long a server that is not up yet is tried again. `InitializationError`,
-        with address and reason, when it can't be reached.
+        with address and reason, when it can't be reached; `AuthenticationError` when one side
+        does not know the other's token.
         """
         seconds = node.seconds("wait", wait)
         self._begin(lambda: self._engine.connect(seconds))

@@ -22,11 +22,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from certificates import Certificates
 from faults import FaultProxy
 from gates import Gate, new_gate, open_gates
+from namespaces import Elsewhere, UnavailableError
 from places import Place
 from programs import Programs
-from sites import Site
+from sites import Site, Tls
 from worlds import WORLDS, World
 
 # A shell that starts us in the background has SIGINT ignored, and so would all that we start.
@@ -39,7 +41,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.hookimpl(wrapper=True, trylast=True)
-def pytest_pycollect_makeitem(obj: object) -> Generator[None, Any, Any]:
+def pytest_pycollect_makeitem(obj: Any) -> Generator[None, Any, Any]:
     """Give coroutine tests that take a `world` a plain face, before pytest-asyncio looks."""
     found = yield
     # Python 3.12 takes the module `inspect`, which a test file imports, for a coroutine function.
@@ -126,6 +128,18 @@ def world(request: pytest.FixtureRequest) -> World:
     return WORLDS[request.param]()
 
 
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    """Makes certificates, good and bad ones."""
+    return Certificates(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture(scope="session")
+def tls(certificates: Certificates) -> Tls:
+    """What the nodes of a site pass that speaks TLS."""
+    return Tls(certificates.server(), certificates.client())
+
+
 @pytest.fixture(params=["tcp", "unix"])
 def transport(request: pytest.FixtureRequest) -> str:
     """How bytes travel."""
@@ -153,11 +167,12 @@ def site(
     transport: str,
     topology: str,
     short_path: Path,
+    tls: Tls,
 ) -> Site:
     """A server, a worker and a caller."""
     mark = request.node.get_closest_marker("site")
     options: dict[str, Any] = dict(mark.kwargs) if mark else {}
-    return Site(world, topology, transport, short_path, **options)
+    return Site(world, topology, transport, short_path, tls, **options)
 
 
 @pytest.fixture
@@ -172,6 +187,17 @@ def programs() -> Iterator[Programs]:
     """Starts real processes and ends them all."""
     with Programs() as started:
         yield started
+
+
+@pytest.fixture(scope="session")
+def elsewhere() -> Iterator[Elsewhere]:
+    """Another machine, as far as the network goes."""
+    with contextlib.ExitStack() as stack:
+        try:
+            made = stack.enter_context(Elsewhere())
+        except UnavailableError as reason:
+            pytest.skip(str(reason))
+        yield made
 
 
 @pytest.fixture

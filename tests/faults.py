@@ -23,6 +23,7 @@ class FaultProxy:
 
     `latency`: seconds added to every piece. `slice`: bytes per piece, each sent alone.
     `hole`: nothing passes any more and nobody is told. `refuse`: new connections are reset.
+    `record`: what passes, either way, is kept in `passed`.
     """
 
     def __init__(self, port: int) -> None:
@@ -30,6 +31,8 @@ class FaultProxy:
         self.slice = 0
         self.hole = False
         self.refuse = False
+        self.record = False
+        self.passed = bytearray()
         self.port = 0
         self.connections = 0  # accepted so far
         self._target = port
@@ -114,6 +117,8 @@ class FaultProxy:
 
     async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while data := await reader.read(1 << 16):
+            if self.record:
+                self.passed += data
             if self.latency:
                 await asyncio.sleep(self.latency)
             if self.hole:

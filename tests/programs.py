@@ -22,10 +22,26 @@ FATAL = ("Fatal Python error", "panicked", "Segmentation fault", "core dumped", 
 
 
 class Program:
-    """One process; its lines arrive in the order in which it printed them."""
+    """One process; its lines arrive in the order in which it printed them.
 
-    def __init__(self, name: str, *args: str, env: dict[str, str] | None = None) -> None:
-        command = [sys.executable, "-X", "faulthandler", str(HERE / "processes" / name), *args]
+    `within` is a command that runs another one: in a place of its own, say.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *args: str,
+        env: dict[str, str] | None = None,
+        within: tuple[str, ...] = (),
+    ) -> None:
+        command = [
+            *within,
+            sys.executable,
+            "-X",
+            "faulthandler",
+            str(HERE / "processes" / name),
+            *args,
+        ]
         self.name = name
         self._process = subprocess.Popen(
             command,
@@ -140,15 +156,27 @@ class Programs:
     def __init__(self) -> None:
         self._all: list[Program] = []
 
-    def start(self, name: str, *args: str, env: dict[str, str] | None = None) -> Program:
+    def start(
+        self,
+        name: str,
+        *args: str,
+        env: dict[str, str] | None = None,
+        within: tuple[str, ...] = (),
+    ) -> Program:
         """Start a program and do not wait for it."""
-        program = Program(name, *args, env=env)
+        program = Program(name, *args, env=env, within=within)
         self._all.append(program)
         return program
 
-    def ready(self, name: str, *args: str, env: dict[str, str] | None = None) -> Program:
+    def ready(
+        self,
+        name: str,
+        *args: str,
+        env: dict[str, str] | None = None,
+        within: tuple[str, ...] = (),
+    ) -> Program:
         """Start a program and wait until it is ready."""
-        program = self.start(name, *args, env=env)
+        program = self.start(name, *args, env=env, within=within)
         program.expect("ready")
         return program
 

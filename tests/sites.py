@@ -12,7 +12,7 @@ Imports worlds, gauges, gates and offered.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import offered  # noqa: F401 - registers what workers offer
 import pytest
@@ -22,12 +22,23 @@ from worlds import World
 
 over_router = pytest.mark.parametrize("topology", ["router"], indirect=True)
 over_service = pytest.mark.parametrize("topology", ["service"], indirect=True)
+# The bytes travel in one more way: what shows that this works, over all of them. The rest of the
+# tests leave it at TCP and Unix sockets, which the `transport` of conftest.py names.
+over_all = pytest.mark.parametrize("transport", ["tcp", "unix", "tls", "ws", "wss"], indirect=True)
+over_tcp_and_tls = pytest.mark.parametrize("transport", ["tcp", "tls"], indirect=True)
 over_tcp = pytest.mark.parametrize("transport", ["tcp"], indirect=True)
 # What an event loop has and a thread has not, and the other way round.
 blocking_only = pytest.mark.parametrize("world", ["blocking"], indirect=True)
 awaited_only = pytest.mark.parametrize("world", ["asyncio", "trio"], indirect=True)
 # What takes long, and is done by the engine in the same way whoever waits for it.
 engine_alone = blocking_only
+
+
+class Tls(NamedTuple):
+    """What a server and a client pass that speak TLS."""
+
+    server: dict[str, Any]
+    client: dict[str, Any]
 
 
 class Site:
@@ -44,6 +55,7 @@ class Site:
         topology: str,
         transport: str,
         directory: Path,
+        tls: Tls,
         *,
         server: dict[str, Any] | None = None,
         worker: dict[str, Any] | None = None,
@@ -53,6 +65,7 @@ class Site:
         self.topology = topology
         self.transport = transport
         self.directory = directory
+        self.tls = tls
         self.nodes: dict[str, Any] = {}
         self.conns: dict[str, Any] = {}
         self._server = server or {}
@@ -64,14 +77,27 @@ class Site:
         """What a client passes to find the server."""
         if self.transport == "unix":
             return {"unix_sock_path": self.directory / "s"}
-        return {"host": "127.0.0.1", "port": self.server.port}
+        secured = self.tls.client if self.is_secure else {}
+        if self.transport in ("ws", "wss"):
+            return {**secured, "url": self.url}
+        return {"host": "127.0.0.1", "port": self.server.port, **secured}
+
+    @property
+    def is_secure(self) -> bool:
+        """Whether it speaks TLS."""
+        return self.transport in ("tls", "wss")
+
+    @property
+    def serde(self) -> str:
+        """A format that may travel: no pickles go over WebSocket."""
+        return "MSGPACK" if self.transport in ("ws", "wss") else "PICKLE"
 
     @property
     def url(self) -> str:
         """The same as one string."""
         if self.transport == "unix":
             return f"unix://{self.directory / 's'}"
-        return f"tcp://127.0.0.1:{self.server.port}"
+        return f"{self.transport}://127.0.0.1:{self.server.port}"
 
     @property
     def worker_name(self) -> str:
@@ -89,7 +115,12 @@ class Site:
 
     async def start_server(self, port: int = 0) -> None:
         """Start the server; again, after a stop, with the port it had."""
-        where: dict[str, Any] = {"port": port} if self.transport == "tcp" else self.address
+        # TCP and WebSocket share a port.
+        where: dict[str, Any] = {"port": port}
+        if self.transport == "unix":
+            where = self.address
+        elif self.is_secure:
+            where |= self.tls.server
         if self.topology == "service":
             options = {"workers": 1, **self._server, **self._worker}
             self.server = self.world.Service("server", **where, **options)

@@ -41,6 +41,7 @@ def step(line: str, *, ends: bool = False) -> Step:
 
 
 SERVICE = (step("1_service.py"), step("2_client.py", ends=True))
+PAGE = (step("1_service.py"),)
 ROUTER = (step("1_router.py"), step("2_worker.py"), step("3_caller.py", ends=True))
 
 TABLE: dict[str, tuple[Step, ...]] = {
@@ -152,6 +153,14 @@ TABLE: dict[str, tuple[Step, ...]] = {
         step("4_visitor.py", ends=True),
     ),
     "trio/01_rpc": SERVICE,
+    # Run by the JavaScript tests, together with their pages: see js/tests/browser/scenes.js.
+    "browser/01_service_json": PAGE,
+    "browser/02_service_msgpack": PAGE,
+    "browser/03_router_json": (step("1_router.py"), step("2_worker.py")),
+    "browser/04_cast": (step("1_router.py"), step("2_worker.py")),
+    "browser/05_stream": PAGE,
+    "browser/06_wait_for_members": (step("1_router.py"), step("2_worker.py")),
+    "browser/07_page_is_called": (step("1_router.py"), step("2_caller.py")),
 }
 KINDS = sorted({name.rpartition("/")[0] for name in TABLE})
 
@@ -212,7 +221,7 @@ def start(folder: str, step: Step, address: str, programs: Programs) -> tuple[Ac
 
 
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
-@pytest.mark.parametrize("folder", TABLE)
+@pytest.mark.parametrize("folder", [name for name in TABLE if not name.startswith("browser/")])
 def test_example(folder: str, end: signal.Signals, programs: Programs, short_path: Path) -> None:
     address = str(short_path / "s") if folder.endswith("unix_socket") else "0"
     actors = []

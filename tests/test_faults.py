@@ -8,18 +8,18 @@ from typing import Any
 
 import pytest
 from gates import Gate, new_gate
-from sites import Site, engine_alone, over_router, over_tcp
+from sites import Site, engine_alone, over_router, over_tcp_and_tls
 from worlds import World
 
 from daffi.exceptions import Disconnected
 
-pytestmark = over_tcp
+pytestmark = over_tcp_and_tls
 
 
 async def join_by(site: Site, proxy: Any, name: str = "proxied", **options: Any) -> Any:
     """A client on the other side of the proxy; its connection."""
     options.setdefault("expose", ())
-    node = site.world.Client(name, port=proxy.port, **options)
+    node = site.world.Client(name, **{**site.address, "port": proxy.port}, **options)
     site.nodes[name] = node
     return await site.world.call(node.connect)
 

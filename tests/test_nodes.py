@@ -132,22 +132,6 @@ def test_options_that_a_node_does_not_have() -> None:
 
 
 @KINDS
-def test_nothing_that_makes_it_safe_is_ignored(kind: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a node can't do yet it refuses, rather than serve without it."""
-    for wrong in ({"tls": True}, {"cert_file": "c"}, {"ca_file": "c"}, {"token": "t"}):
-        with pytest.raises(InitializationError, match=next(iter(wrong))):
-            kind("n", "127.0.0.1", 1, **wrong)
-    nothing: dict[str, Any] = {"tls": 0, "cert_file": "", "ca_file": None, "token": ""}
-    assert kind("n", "127.0.0.1", 1, **nothing).app_name == "n"
-    for scheme in ("tls", "ws", "wss"):
-        with pytest.raises(InitializationError, match=scheme):
-            kind("n", url=f"{scheme}://127.0.0.1:1")
-    monkeypatch.setenv("DAFFI_TOKEN", "t")
-    with pytest.raises(InitializationError, match="DAFFI_TOKEN"):
-        kind("n", "127.0.0.1", 1)
-
-
-@KINDS
 def test_a_name_is_made_up(kind: Any) -> None:
     names = {kind(host="127.0.0.1", port=4000).app_name for _ in range(20)}
     assert len(names) == 20

@@ -21,6 +21,8 @@ PORT = "7700"
 
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 PAGES = {path.stem: path.read_text("utf-8") for path in sorted((ROOT / "docs").glob("*.md"))}
+# Pages whose programs are run by other tests: above, and by those of JavaScript.
+RUN = {"index", "browser"}
 
 
 def quick_starts(page: str) -> dict[str, str]:
@@ -93,7 +95,8 @@ def test_quick_start(number: int, programs: Programs, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "page", [name for name, text in PAGES.items() if "\n```python" in text and name != "index"]
+    "page",
+    sorted(name for name, text in PAGES.items() if "\n```python" in text and name not in RUN),
 )
 def test_pieces_of_a_page(page: str, programs: Programs) -> None:
     text = PAGES[page]

@@ -24,11 +24,13 @@ MODULES: dict[str, set[str]] = {
     "failures": {"exceptions"},
     "formats": {"exceptions"},
     "registry": {"exceptions"},
+    "address": {"exceptions"},
+    "security": {"_native", "address", "exceptions"},
     "node": {"_native", "leaving", "exceptions"},
     "remote": {"formats", "exceptions"},
     "dispatch": {"_native", "loop", "failures", "formats", "registry", "exceptions"},
-    "life": {"_native", "node", "dispatch", "presence", "registry", "exceptions"},
-    "kinds": {"_native", "life", "dispatch", "node", "exceptions"},
+    "life": {"_native", "address", "node", "dispatch", "presence", "registry", "exceptions"},
+    "kinds": {"_native", "life", "address", "security", "dispatch", "node", "exceptions"},
     "tasks": {"_native", "dispatch", "registry"},
     "later": {"_native", "remote", "formats", "exceptions"},
     "awaited": {
@@ -63,6 +65,43 @@ MODULES: dict[str, set[str]] = {
     "__init__": {"_native", "sync", "dispatch", "formats", "registry"},
 }
 
+# What a module of `js/` may import of ours.
+SCRIPTS: dict[str, set[str]] = {
+    "errors": set(),
+    "codec": set(),
+    "presence": set(),
+    "formats": {"codec", "errors"},
+    "transfers": {"codec", "formats"},
+    "token": {"codec", "errors"},
+    "greeting": {"codec", "errors", "formats", "token", "transfers"},
+    "socket": {"errors"},
+    "options": {"errors"},
+    "connecting": {"errors", "greeting", "socket"},
+    "session": {"codec", "formats", "greeting", "transfers"},
+    "calls": {"codec"},
+    "pending": {"codec", "errors"},
+    "streams": {"codec", "errors", "greeting", "pending"},
+    "connection": {"codec", "errors", "formats", "greeting", "pending", "streams"},
+    "inflows": {"codec"},
+    "worker": {"calls", "codec", "errors", "formats", "inflows", "transfers"},
+    "client": {
+        "calls",
+        "codec",
+        "connecting",
+        "connection",
+        "errors",
+        "greeting",
+        "options",
+        "pending",
+        "presence",
+        "session",
+        "transfers",
+        "worker",
+    },
+    # The face: names that users import.
+    "daffi": {"client", "connection", "errors", "worker"},
+}
+
 # What a Rust room may import of ours, and what of the world it must not know.
 SENSES = (
     r"\b(tokio|socket2|libc|parking_lot|std::(net|fs|thread|env|process)|Instant::now|SystemTime)\b"
@@ -83,7 +122,7 @@ def sources(*patterns: str) -> Iterator[Path]:
     """What people write, in a fixed order."""
     for pattern in patterns:
         for path in sorted(ROOT.glob(pattern)):
-            if "__pycache__" not in path.parts and "results" not in path.parts:
+            if not {"__pycache__", "results", "node_modules"} & set(path.parts):
                 yield path
 
 
@@ -217,7 +256,35 @@ def test_rust_tests_sit_in_files_of_their_own() -> None:
     )
 
 
-# Both
+# JavaScript
+
+
+def test_scripts_import_only_what_their_place_allows() -> None:
+    findings = []
+    for path in sources("js/*.js"):
+        allowed = SCRIPTS.get(path.stem)
+        if allowed is None:
+            findings.append(f"{shown(path)}: give it a place in SCRIPTS")
+            continue
+        text = path.read_text("utf-8")
+        for found in re.finditer(r'^(?:import|export|\}) [^;]*?from "\./(\w+)\.js"', text, re.M):
+            if found[1] not in allowed:
+                line = text.count("\n", 0, found.start()) + 1
+                findings.append(f"{shown(path)}:{line}: imports {found[1]}")
+    report(findings)
+
+
+def test_scripts_say_what_lives_in_them() -> None:
+    report(
+        [
+            f"{shown(path)}: opens with no /** comment"
+            for path in sources("js/**/*.js")
+            if not path.read_text("utf-8").startswith("/**")
+        ]
+    )
+
+
+# All
 
 
 def test_no_file_grows_past_the_ceiling() -> None:

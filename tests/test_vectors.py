@@ -1,11 +1,12 @@
 """The golden frames in `vectors/`, read by a decoder that was written from `docs/protocol.md`.
 
-It knows nothing of the engine and uses nothing but `struct`, so that page and frames are held
-together; the Rust tests hold frames and engine together. Imports nothing of ours.
+It knows nothing of the engine and uses nothing but `struct` and `hmac`, so that page and frames
+are held together; the Rust tests hold frames and engine together. Imports nothing of ours.
 """
 
 from __future__ import annotations
 
+import hmac
 import json
 import re
 import struct
@@ -37,6 +38,8 @@ READ_ONLY = 1 << 63
 # Bodies that are MessagePack whatever the format: what each must be, and its keys that must be.
 BODIES: dict[str, tuple[type, set[str]]] = {
     "HELLO": (dict, {"name", "incarnation", "limits"}),
+    "CHALLENGE": (dict, {"nonce", "name", "incarnation"}),
+    "PROOF": (dict, {"nonce", "proof"}),
     "WELCOME": (dict, {"name", "incarnation", "limits"}),
     "GOODBYE": (dict, {"kind", "ran", "message"}),
     "FAILURE": (dict, {"kind", "ran", "message"}),
@@ -235,12 +238,26 @@ def test_the_first_bytes_tell_who_is_there(entry: dict[str, Any]) -> None:
     answer = bytes.fromhex(refusal or "")
     if first[:1] == b"\x16":
         assert answer == bytes.fromhex("15030100020228")
-    elif first[:1].isalpha():
-        head, body = answer.split(b"\r\n\r\n", 1)
-        assert head.startswith(b"HTTP/1.1 400 Bad Request\r\n")
-        assert f"Content-Length: {len(body)}".encode() in head
     elif refusal is not None:
         assert answer.endswith(b"\r\n")
+
+
+@pytest.mark.parametrize("entry", entries("token.json"))
+def test_proofs_are_made_as_the_page_says(entry: dict[str, Any]) -> None:
+    client, server = entry["client"], entry["server"]
+    for prover in ("client", "server"):
+        parts = [
+            b"daffi token 1",
+            prover.encode(),
+            *(bytes.fromhex(side["nonce"]) for side in (client, server)),
+            *(side["name"].encode() for side in (client, server)),
+            *(bytes.fromhex(side["incarnation"]) for side in (client, server)),
+            bytes.fromhex(entry["binding"] or ""),
+        ]
+        said = b"".join(struct.pack("<H", len(part)) + part for part in parts)
+        assert said.hex() == entry[f"{prover}_bytes"]
+        proof = hmac.new(entry["token"].encode(), said, "sha256").hexdigest()
+        assert proof == entry[f"{prover}_proof"]
 
 
 def test_the_page_names_every_number() -> None:

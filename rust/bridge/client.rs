@@ -6,7 +6,7 @@ use pyo3::types::PyDict;
 
 use super::begin::{Outcome, begin, nothing, outcome};
 use super::completions::Completions;
-use super::facts::{PyAddress, PyFunction, event, members, seconds, stats, within};
+use super::facts::{PyAddress, PyClientTls, PyFunction, event, members, seconds, stats, within};
 use super::job::Job;
 use super::mailbox::{Mailbox, Post};
 use super::memory::{self, Loan, Memory};
@@ -15,6 +15,7 @@ use super::payload::{self, Lending};
 use super::posting::Posting;
 use super::process::{self, Node};
 use super::stream::Stream;
+use super::token::{Token, secret};
 use super::wait::ThreadWake;
 use super::waiter::Waiter;
 use super::{errors, facts};
@@ -39,23 +40,27 @@ pub(super) struct Client {
 #[pymethods]
 impl Client {
     #[new]
-    #[pyo3(signature = (*, name, address, mailbox, max_message, reconnect, connect_timeout, allow_pickle))]
+    #[pyo3(signature = (*, name, address, tls, mailbox, max_message, reconnect, connect_timeout, allow_pickle, token=None))]
+    #[allow(clippy::too_many_arguments, reason = "a client has that many options")]
     fn new(
         name: String,
         address: PyAddress,
+        tls: Option<PyClientTls>,
         mailbox: &Mailbox,
         max_message: u64,
         reconnect: bool,
         connect_timeout: f64,
         allow_pickle: Option<bool>,
+        token: Option<&Bound<'_, Token>>,
     ) -> PyResult<Self> {
         let options = ClientOptions {
             name,
-            address: facts::address(address),
+            dial: facts::dial(address, tls),
             max_message,
             reconnect,
             connect_timeout: seconds(connect_timeout)?,
             allow_pickle,
+            token: secret(token),
         };
         let process = process::current();
         let memory = process.memory();
@@ -116,11 +121,9 @@ impl Client {
             loans.iter().for_each(|loan| loan.end(py));
             self.raise(py, &failure, &function)
         })?;
-        let trusted = self.node.trusts_server();
         let read = convert.as_ref().filter(|_| cast).map(|convert| convert.clone_ref(py));
         let ended = false;
-        let outgoing =
-            Outgoing { pending, clock, function, cast, read, receivers, trusted, loans, ended };
+        let outgoing = Outgoing { pending, clock, function, cast, read, receivers, loans, ended };
         waiter.wait(py, Box::new(outgoing), chain, convert)
     }
 
@@ -176,7 +179,6 @@ impl Client {
         let wake = ThreadWake::current();
         let pending = py.detach(|| self.node.start(call, Kind::Open, wake));
         let pending = pending.map_err(|failure| self.raise(py, &failure, &function))?;
-        let trusted = self.node.trusts_server();
         let memory = Arc::clone(&self.memory);
         Ok(Stream::new(
             pending,
@@ -184,7 +186,6 @@ impl Client {
             function,
             format,
             acknowledged,
-            trusted,
             chain,
             deadline,
             self.node.max_message(),
@@ -204,7 +205,7 @@ impl Client {
         begin(py, completions, async move {
             let question = Question::WaitMembers { names: names.clone() };
             let text = match within(most, node.ask(&question)).await {
-                Some(answer) => return said(&node, answer.map(drop), |py, ()| nothing(py)),
+                Some(answer) => return said(answer.map(drop), |py, ()| nothing(py)),
                 None => match within(Some(BRIEF), node.members()).await {
                     Some(Ok(list)) => {
                         let here: Vec<_> = list.into_iter().map(|Member(name, _)| name).collect();
@@ -232,7 +233,7 @@ impl Client {
         begin(py, completions, async move {
             let question = Question::WaitFunction { name: name.clone() };
             match within(most, node.ask(&question)).await {
-                Some(answer) => said(&node, answer.map(drop), |py, ()| nothing(py)),
+                Some(answer) => said(answer.map(drop), |py, ()| nothing(py)),
                 None => late(format!("nobody offers {name:?}"), most),
             }
         })
@@ -252,9 +253,9 @@ impl Client {
         let node = Arc::clone(&self.node);
         begin(py, completions, async move {
             match within(Some(PATIENCE), node.members()).await {
-                Some(list) => said(&node, list, |py, list| {
-                    Ok(members(list).into_pyobject(py)?.into_any().unbind())
-                }),
+                Some(list) => {
+                    said(list, |py, list| Ok(members(list).into_pyobject(py)?.into_any().unbind()))
+                }
                 None => late("the server did not list its members".into(), Some(PATIENCE)),
             }
         })
@@ -291,7 +292,7 @@ impl Client {
         begin(py, completions, async move {
             let ended = within(most, node.join()).await;
             let (over, failure) = (ended.is_some(), ended.flatten());
-            said(&node, failure.map_or(Ok(over), Err), |py, over| {
+            said(failure.map_or(Ok(over), Err), |py, over| {
                 Ok(over.into_pyobject(py)?.to_owned().into_any().unbind())
             })
         })
@@ -359,20 +360,18 @@ impl Client {
     }
 
     fn raise(&self, py: Python<'_>, failure: &Failure, call: &str) -> PyErr {
-        errors::raise(py, failure, call, self.node.trusts_server())
+        errors::raise(py, failure, call)
     }
 }
 
 /// What the server answered, or why it did not.
 fn said<T: Send + 'static>(
-    node: &node::Client,
     answer: Result<T, Failure>,
     say: fn(Python<'_>, T) -> PyResult<Py<PyAny>>,
 ) -> Outcome {
-    let trusted = node.trusts_server();
     outcome(move |py| match answer {
         Ok(answer) => say(py, answer),
-        Err(failure) => Err(errors::raise(py, &failure, "what was asked", trusted)),
+        Err(failure) => Err(errors::raise(py, &failure, "what was asked")),
     })
 }
 

@@ -26,18 +26,13 @@ pub(super) fn serialization(py: Python<'_>, message: &str) -> PyErr {
     make(py, "SerializationError", message, None)
 }
 
-/// The one function that turns a failure into an exception. `trusted` says whether a pickled
-/// exception in it may be read.
-pub(super) fn raise(py: Python<'_>, failure: &Failure, call: &str, trusted: bool) -> PyErr {
-    build(py, failure, call, trusted).map_or_else(|error| error, PyErr::from_value)
+/// The one function that turns a failure into an exception. A pickled exception that came from
+/// somebody who is not trusted has been taken out of it already, where the failure came in.
+pub(super) fn raise(py: Python<'_>, failure: &Failure, call: &str) -> PyErr {
+    build(py, failure, call).map_or_else(|error| error, PyErr::from_value)
 }
 
-fn build<'py>(
-    py: Python<'py>,
-    failure: &Failure,
-    call: &str,
-    trusted: bool,
-) -> PyResult<Bound<'py, PyAny>> {
+fn build<'py>(py: Python<'py>, failure: &Failure, call: &str) -> PyResult<Bound<'py, PyAny>> {
     let facts = PyDict::new(py);
     let kind = match failure.kind {
         FailureKind::Raised => "raised",
@@ -61,7 +56,7 @@ fn build<'py>(
     };
     let arguments = failure.args.as_ref().and_then(|args| formats::msgpack::decode(py, args).ok());
     let arguments = arguments.and_then(|list| PyTuple::type_object(py).call1((list,)).ok());
-    let pickled = failure.pickle.as_ref().filter(|_| trusted).map(|p| PyBytes::new(py, p));
+    let pickled = failure.pickle.as_ref().map(|pickle| PyBytes::new(py, pickle));
     facts.set_item("kind", kind)?;
     facts.set_item("message", &failure.message)?;
     facts.set_item("type_name", &failure.type_name)?;
@@ -84,7 +79,9 @@ pub(super) fn node(py: Python<'_>, error: &NodeError) -> PyErr {
             FailureKind::Authentication => "AuthenticationError",
             _ => "InitializationError",
         },
-        NodeError::Address { .. } | NodeError::Slow { .. } => "InitializationError",
+        NodeError::Address { .. } | NodeError::Options(_) | NodeError::Slow { .. } => {
+            "InitializationError"
+        }
     };
     make(py, class, &error.to_string(), None)
 }

@@ -7,10 +7,10 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use super::begin::{Outcome, outcome};
-use crate::node::{Address, Stats};
+use crate::node::{Address, ClientTls, Dial, ServerTls, Stats};
 use crate::wire::{Function, Member, Presence};
 
-/// `("tcp", host, port)` or `("unix", path, 0)`.
+/// `("tcp", host, port)`, `("ws", host, port)` or `("unix", path, 0)`.
 pub(super) type PyAddress = (String, String, u16);
 pub(super) type PyFunction = (String, String, String);
 
@@ -19,6 +19,25 @@ pub(super) fn address((kind, place, port): PyAddress) -> Address {
         "unix" => Address::Unix(PathBuf::from(place)),
         _ => Address::Tcp(place, port),
     }
+}
+
+/// What a client connects to.
+pub(super) fn dial(place: PyAddress, tls: Option<PyClientTls>) -> Dial {
+    Dial { websocket: place.0 == "ws", address: address(place), tls: tls.map(client_tls) }
+}
+
+/// `(cert_file, key_file, ca_file)`.
+pub(super) type PyServerTls = (PathBuf, PathBuf, Option<PathBuf>);
+
+pub(super) fn server_tls((cert_file, key_file, ca_file): PyServerTls) -> ServerTls {
+    ServerTls { cert_file, key_file, ca_file }
+}
+
+/// `(ca_file, server_hostname, (cert_file, key_file))`.
+pub(super) type PyClientTls = (Option<PathBuf>, String, Option<(PathBuf, PathBuf)>);
+
+fn client_tls((ca_file, server_hostname, own): PyClientTls) -> ClientTls {
+    ClientTls { ca_file, server_hostname, own }
 }
 
 pub(super) fn functions(list: Vec<PyFunction>) -> Vec<Function> {

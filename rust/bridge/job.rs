@@ -15,7 +15,7 @@ use super::reception::Reception;
 use super::wait::{Look, ThreadWake, Woken, park};
 use super::{errors, formats};
 use crate::node::{Incoming, Style, Wake};
-use crate::wire::{Failure, FailureKind, Format, Kind, Ran};
+use crate::wire::{Failure, FailureKind, Kind, Ran};
 
 /// One call that somebody made of us. Dropped unanswered, it answers with an error.
 #[pyclass(frozen, module = "daffi._native")]
@@ -27,7 +27,6 @@ pub(super) struct Job {
     deadline: Option<Instant>,
     chain: u64,
     oneway: bool,
-    trusted: bool,
     /// The mailbox that it came to.
     post: Arc<Post>,
     /// Where it runs, if that is an event loop.
@@ -45,7 +44,6 @@ impl Job {
             deadline: incoming.deadline(),
             chain: incoming.chain(),
             oneway: matches!(incoming.style(), Style::Oneway | Style::OnewayItem),
-            trusted: incoming.is_trusted(),
             incoming: Mutex::new(Some(incoming)),
             post,
             home: None,
@@ -157,10 +155,6 @@ impl Job {
     }
 
     fn payload(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        if self.format == Format::Pickle as u8 && !self.trusted {
-            let text = "a PICKLE from a caller that has not proved who it is";
-            return Err(errors::make(py, "SerdeNotAllowed", text, None));
-        }
         let message = self.incoming.lock().as_mut().and_then(Incoming::take_payload);
         match message {
             Some(message) => payload::unpack(py, message),
@@ -199,7 +193,7 @@ impl Job {
     ) -> PyResult<()> {
         self.about_to_answer(py)?;
         let ran = match kind {
-            "unreachable" | "serde_not_allowed" | "unreadable" => Ran::No,
+            "unreachable" | "unreadable" => Ran::No,
             _ => Ran::Yes,
         };
         let kind = match kind {
@@ -207,7 +201,6 @@ impl Job {
             "unreachable" => FailureKind::Unreachable,
             "serialization" | "unreadable" => FailureKind::Serialization,
             "too_large" => FailureKind::TooLarge,
-            "serde_not_allowed" => FailureKind::SerdeNotAllowed,
             "cancelled" => FailureKind::Cancelled,
             "timeout" => FailureKind::Timeout,
             _ => FailureKind::Lost,

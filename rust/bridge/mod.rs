@@ -27,6 +27,7 @@
 //! | `reception` | calls that came for a node on a loop: who may run, and where |
 //! | `begin` | what happens once per node or connection |
 //! | `server` | `Server` |
+//! | `token` | `Token`, the secret that nodes are given |
 //! | `journal` | native messages in Python's `logging` |
 //! | `errors` | failures as Python's exceptions |
 
@@ -53,6 +54,7 @@ mod reception;
 mod server;
 mod stream;
 mod ticket;
+mod token;
 mod wait;
 mod waiter;
 
@@ -71,6 +73,7 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<mailbox::Mailbox>()?;
     module.add_class::<server::Server>()?;
     module.add_class::<stream::Stream>()?;
+    module.add_class::<token::Token>()?;
     module.add_class::<wait::Pending>()?;
     journal::open();
     formats::register(module)?;

@@ -97,7 +97,6 @@ pub(super) struct Outgoing {
     pub(super) read: Option<Py<PyAny>>,
     /// Those who were named.
     pub(super) receivers: Vec<String>,
-    pub(super) trusted: bool,
     /// Buffers that are lent to it.
     pub(super) loans: Vec<Arc<Loan>>,
     /// Whether it has been taken out of the tables.
@@ -157,7 +156,7 @@ impl Waitable for Outgoing {
 
 impl Outgoing {
     fn raise(&self, py: Python<'_>, failure: &Failure) -> PyErr {
-        errors::raise(py, failure, &self.function, self.trusted)
+        errors::raise(py, failure, &self.function)
     }
 
     fn answer(&self, py: Python<'_>, message: Message) -> PyResult<Py<PyAny>> {

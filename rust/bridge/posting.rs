@@ -56,7 +56,7 @@ impl Waitable for Posting {
         if let Stage::Unsent(pending) = std::mem::replace(&mut self.stage, Stage::Done)
             && let Some(failure) = pending.slot.failure()
         {
-            return Err(errors::raise(py, &failure, &self.function, false));
+            return Err(errors::raise(py, &failure, &self.function));
         }
         Ok(py.None())
     }

@@ -7,12 +7,14 @@ use super::begin::{begin, nothing, outcome};
 use super::completions::Completions;
 use super::errors;
 use super::facts::{
-    PyAddress, PyFunction, address, event, functions, members, seconds, stats, within,
+    PyAddress, PyFunction, PyServerTls, address, event, functions, members, seconds, server_tls,
+    stats, within,
 };
 use super::mailbox::{Mailbox, Post};
 use super::process::{self, Node};
+use super::token::{Token, secret};
 use crate::node::Balance;
-use crate::node::{self, ServerOptions};
+use crate::node::{self, EntranceOptions, ServerOptions, Visitors};
 
 /// A Router, or with a mailbox a Service.
 #[pyclass(frozen, module = "daffi._native")]
@@ -24,14 +26,20 @@ pub(super) struct Server {
 #[pymethods]
 impl Server {
     #[new]
-    #[pyo3(signature = (*, name, address, mailbox, max_message, allow_pickle, balance))]
+    #[pyo3(signature = (*, name, address, tls, mailbox, max_message, allow_pickle, allowed_origins, allowed_hosts, balance, token=None))]
+    #[allow(clippy::too_many_arguments, reason = "a server has that many options")]
     fn new(
+        py: Python<'_>,
         name: String,
         address: PyAddress,
+        tls: Option<PyServerTls>,
         mailbox: Option<&Bound<'_, Mailbox>>,
         max_message: u64,
         allow_pickle: Option<bool>,
+        allowed_origins: Option<Vec<String>>,
+        allowed_hosts: Option<Vec<String>>,
         balance: &str,
+        token: Option<&Bound<'_, Token>>,
     ) -> PyResult<Self> {
         let balance = match balance {
             "round_robin" => Balance::RoundRobin,
@@ -42,8 +50,18 @@ impl Server {
                 return Err(pyo3::exceptions::PyValueError::new_err(text));
             }
         };
+        let visitors = Visitors::new(allowed_origins.as_deref(), allowed_hosts.as_deref())
+            .map_err(|text| errors::make(py, "InitializationError", &text, None))?;
         let address = self::address(address);
-        let options = ServerOptions { name, address, max_message, balance, allow_pickle };
+        let options = ServerOptions {
+            name,
+            address,
+            entrance: EntranceOptions { tls: tls.map(server_tls), visitors },
+            max_message,
+            balance,
+            allow_pickle,
+            token: secret(token),
+        };
         let process = process::current();
         let post = mailbox.map(|mailbox| Arc::clone(&mailbox.get().post));
         let executor = mailbox.map(|mailbox| mailbox.get().executor());

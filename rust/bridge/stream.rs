@@ -32,7 +32,6 @@ struct Inner {
     pending: Pending,
     function: String,
     acknowledged: bool,
-    trusted: bool,
     state: Mutex<State>,
 }
 
@@ -50,13 +49,12 @@ impl Stream {
         function: String,
         format: u8,
         acknowledged: bool,
-        trusted: bool,
         chain: u64,
         deadline: Option<Instant>,
         most: u64,
     ) -> Self {
         let state = Mutex::default();
-        let inner = Arc::new(Inner { pending, function, acknowledged, trusted, state });
+        let inner = Arc::new(Inner { pending, function, acknowledged, state });
         Self { inner, memory, format, chain, deadline, most }
     }
 }
@@ -214,7 +212,7 @@ impl Waitable for Item {
         self.stage = Stage::Done;
         let inner = &self.inner;
         if let Some(failure) = inner.pending.slot.failure() {
-            return Err(errors::raise(py, &failure, &inner.function, inner.trusted));
+            return Err(errors::raise(py, &failure, &inner.function));
         }
         let text = format!("the stream to {} has ended", inner.function);
         Err(errors::make(py, "Disconnected", &text, None))

@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::credit::Owed;
 use super::members::Leg;
 use super::routes::Route;
-use super::{Action, Hub, Message, PeerKey};
+use super::{Action, Hub, Message, PeerKey, Pickles};
 use crate::wire::{
     Credit, Failure, FailureKind, Fields, FieldsBuilder, Flags, Format, Frame, Key, Kind, Ran,
     Targets, WHOLE, WireError,
@@ -56,14 +56,15 @@ impl<P: Clone, L> Hub<P, L> {
         if !oneway && self.routes.is_taken(from, id) {
             return Err(WireError::Malformed("a call with the id of another that is not ended"));
         }
-        let (name, trusted) = (caller.name.clone(), caller.trusted);
-        let chosen = match (self.stopping, frame.format, trusted) {
-            (true, _, _) => {
-                let text = format!("{:?} is about to stop and takes no new calls", self.name);
-                Err(Failure::new(FailureKind::Stopping, Ran::No, text))
+        let (name, pickles) = (caller.name.clone(), caller.pickles);
+        let chosen = if self.stopping {
+            let text = format!("{:?} is about to stop and takes no new calls", self.name);
+            Err(Failure::new(FailureKind::Stopping, Ran::No, text))
+        } else {
+            match refused(frame, pickles, &name) {
+                Some(failure) => Err(failure),
+                None => self.choose(from, frame),
             }
-            (_, Format::Pickle, false) => Err(untrusted(&name)),
-            _ => self.choose(from, frame),
         };
         let (workers, pinned) = match chosen {
             Ok(chosen) => chosen,
@@ -79,9 +80,15 @@ impl<P: Clone, L> Hub<P, L> {
             let names = workers.iter().filter_map(|key| Some(self.peers.get(*key)?.name.clone()));
             self.send(from, Targets(names.collect()).frame(id), out);
         }
+        let workers = self.without_mute(from, workers, frame, out);
+        if workers.is_empty() {
+            self.refuse_transfer(from, frame, out);
+            self.note(from, size, out);
+            return Ok(());
+        }
         // The origin is set here, while the caller is surely here.
         let fields = frame.fields.without(&[Key::Receiver, Key::Origin]);
-        let fields = fields.origin(&name, trusted).build();
+        let fields = fields.origin(&name, pickles.are_read()).build();
         let owed = Owed::new(size, workers.len());
         let Message { frame, mut rest } = message;
         for worker in workers {
@@ -138,6 +145,39 @@ impl<P: Clone, L> Hub<P, L> {
         Err(self.unreachable(&format!("nobody offers {function:?}")))
     }
 
+    /// Those of the workers whose answers would be let through. For the others the caller hears at
+    /// once that they would not be, and nothing runs in vain.
+    fn without_mute(
+        &self,
+        from: PeerKey,
+        mut workers: Vec<PeerKey>,
+        frame: &Frame,
+        out: &mut Vec<Action<P, L>>,
+    ) -> Vec<PeerKey> {
+        if frame.format != Format::Pickle || frame.kind != Kind::Call || is_oneway(frame) {
+            return workers;
+        }
+        workers.retain(|key| {
+            let Some(worker) = self.peers.get(*key) else { return false };
+            let Some(failure) = worker.pickles.refusal_of_client(&worker.name) else {
+                return true;
+            };
+            let flags = match frame.flags.has(Flags::CAST) {
+                true => Flags::PART,
+                false => Flags::NONE,
+            };
+            self.send(from, self.failed_at(&worker.name, frame.id, flags, failure), out);
+            false
+        });
+        workers
+    }
+
+    /// A failure of this worker as a frame to the caller.
+    fn failed_at(&self, worker: &str, id: u64, flags: Flags, failure: Failure) -> Frame {
+        let fields = FieldsBuilder::new().text(Key::Worker, worker).build();
+        self.failed(id, flags, &failure.by(worker)).with_fields(fields)
+    }
+
     fn unreachable(&self, what: &str) -> Failure {
         let text = format!("{what}; {}", self.peers.describe());
         Failure::new(FailureKind::Unreachable, Ran::No, text)
@@ -151,6 +191,12 @@ impl<P: Clone, L> Hub<P, L> {
         let Some(worker) = self.peers.get_mut(to) else {
             return;
         };
+        if let Some(failure) = kept_back(frame, worker.pickles, &worker.name) {
+            let name = worker.name.clone();
+            self.unwanted(to, frame, out);
+            self.fail_leg(leg, &name, &failure.by(&name), out);
+            return;
+        }
         let local = worker.local;
         let free = local || worker.backlog.is_empty() && worker.window.take(leg.message.weight());
         let queued = !free;
@@ -218,12 +264,11 @@ impl<P: Clone, L> Hub<P, L> {
         };
         let flags = frame.flags.without(Flags::PART);
         let flags = if route.cast { flags.with(Flags::PART) } else { flags };
-        if frame.format == Format::Pickle && !worker.trusted {
-            let failure = Failure { ran: Ran::Yes, ..untrusted(&worker.name) };
+        if let Some(failure) = refused(&frame, worker.pickles, &worker.name) {
+            let failure = Failure { ran: Ran::Yes, ..failure };
             self.refuse_transfer(from, &frame, out);
-            let failed = self.failed(route.caller_id, flags, &failure.by(&worker.name));
-            let fields = FieldsBuilder::new().text(Key::Worker, &worker.name).build();
-            self.send(route.caller, failed.with_fields(fields), out);
+            let failed = self.failed_at(&worker.name, route.caller_id, flags, failure);
+            self.send(route.caller, failed, out);
             return;
         }
         let mut fields = frame.fields.clone();
@@ -239,7 +284,7 @@ impl<P: Clone, L> Hub<P, L> {
             fields = builder.build();
         }
         let body = match frame.kind {
-            Kind::Failure if !worker.trusted => without_pickle(&frame),
+            Kind::Failure if !worker.pickles.are_read() => Failure::without_pickle(&frame.body),
             _ => frame.body,
         };
         let frame = Frame { id: route.caller_id, flags, fields, body, ..frame };
@@ -280,18 +325,12 @@ pub(super) fn rename_transfer(fields: &Fields, id: u64) -> Fields {
     fields.without(&[Key::Transfer]).number(Key::Transfer, id).build()
 }
 
-fn without_pickle(frame: &Frame) -> bytes::Bytes {
-    match Failure::decode(&frame.body) {
-        Ok(failure) => Failure { pickle: None, ..failure }.encode(),
-        Err(_) => Failure::new(FailureKind::Lost, Ran::Maybe, "an unreadable failure").encode(),
-    }
+/// Why this one does not get the payload, if it does not.
+pub(super) fn kept_back(frame: &Frame, pickles: Pickles, name: &str) -> Option<Failure> {
+    (frame.format == Format::Pickle).then(|| pickles.refusal_for_client(name)).flatten()
 }
 
-pub(super) fn untrusted(name: &str) -> Failure {
-    let text = format!(
-        "PICKLE from {name:?} is refused: it connects from another machine or user and has not \
-         proved who it is. Use serde=JSON or MSGPACK, or, where you trust everybody who can \
-         connect, start the server with allow_pickle=True"
-    );
-    Failure::new(FailureKind::SerdeNotAllowed, Ran::No, text)
+/// Why this one's payload is refused, if it is.
+pub(super) fn refused(frame: &Frame, pickles: Pickles, name: &str) -> Option<Failure> {
+    (frame.format == Format::Pickle).then(|| pickles.refusal_of_client(name)).flatten()
 }

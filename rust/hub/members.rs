@@ -4,7 +4,7 @@ use hashbrown::HashMap;
 
 use super::credit::Owed;
 use super::router::Message;
-use super::{Ledger, Window};
+use super::{Identity, Ledger, Pickles, Window};
 use crate::wire::{Frame, Function, Member};
 
 /// One connection of a server; never given to another one.
@@ -45,7 +45,8 @@ pub(super) struct Peer<P, L> {
     pub(super) name: String,
     pub(super) incarnation: [u8; 16],
     pub(super) functions: Vec<Function>,
-    pub(super) trusted: bool,
+    pub(super) pickles: Pickles,
+    pub(super) identity: Identity,
     pub(super) watching: bool,
     /// Runs here, in the server's own process: needs no credit, gives it when a call begins.
     pub(super) local: bool,

@@ -16,6 +16,7 @@
 //! | `questions` | questions that can't be answered yet |
 //! | `calls` | the caller's side: calls that are not answered yet |
 //! | `credit` | windows and ledgers |
+//! | `trust` | whose pickles are read; who may have whose name |
 
 mod calls;
 mod credit;
@@ -28,9 +29,11 @@ mod streams;
 #[cfg(test)]
 mod tests;
 mod through;
+mod trust;
 mod waiting;
 
 pub use calls::{Calls, Lost, Row};
 pub use credit::{Ledger, Window};
 pub use members::{Balance, PeerKey};
 pub use router::{Action, Gauges, Hub, Joining, Message};
+pub use trust::{Identity, Pickles};

@@ -4,7 +4,7 @@ use super::members::{Peer, Peers};
 use super::questions::Questions;
 use super::routes::Routes;
 use super::through::Throughs;
-use super::{Balance, Ledger, PeerKey, Window};
+use super::{Balance, Identity, Ledger, PeerKey, Pickles, Window};
 use crate::wire::{
     Announcement, Credit, Failure, FailureKind, Flags, Format, Frame, Function, Hello, Key, Kind,
     Limits, MAX_FIELDS, MAX_NAME, MEMBERS_PAGE, Member, Presence, Question, Ran, WHOLE, WireError,
@@ -54,7 +54,9 @@ pub struct Joining<P> {
     /// Its greeting.
     pub hello: Hello,
     /// Whether pickles that enter by it may be read.
-    pub trusted: bool,
+    pub pickles: Pickles,
+    /// Who it has proven to be.
+    pub identity: Identity,
     /// Whether it is the server itself, which runs functions in its own process.
     pub local: bool,
 }
@@ -123,13 +125,13 @@ impl<P: Clone, L> Hub<P, L> {
         self.alone = true;
     }
 
-    /// Makes a connection a member. It takes its name over from whoever had it.
+    /// Makes a connection a member. It takes its name over from whoever had it, if it may.
     pub fn join(
         &mut self,
         joining: Joining<P>,
         out: &mut Vec<Action<P, L>>,
     ) -> Result<PeerKey, Failure> {
-        let Joining { handle, hello, trusted, local } = joining;
+        let Joining { handle, hello, pickles, identity, local } = joining;
         check_name(&hello.name)?;
         check_functions(&hello.functions)?;
         if hello.name == self.name && !local {
@@ -137,6 +139,14 @@ impl<P: Clone, L> Hub<P, L> {
             return Err(Failure::new(FailureKind::Protocol, Ran::No, text));
         }
         if let Some(old) = self.peers.named(&hello.name) {
+            if self.peers.get(old).is_some_and(|peer| !identity.may_succeed(&peer.identity)) {
+                let text = format!(
+                    "the name {:?} is taken by a member that has proven to be somebody else: \
+                     choose another name, or connect with its certificate",
+                    hello.name
+                );
+                return Err(Failure::new(FailureKind::Authentication, Ran::No, text));
+            }
             let same = self.peers.get(old).is_some_and(|p| p.incarnation == *hello.incarnation);
             let text = match same {
                 true => "its own newer connection took its place".to_owned(),
@@ -151,7 +161,8 @@ impl<P: Clone, L> Hub<P, L> {
             name: hello.name.clone(),
             incarnation: *hello.incarnation,
             functions: Vec::new(),
-            trusted,
+            pickles,
+            identity,
             watching: false,
             local,
             window: Window::new(&hello.limits),

@@ -2,9 +2,9 @@
 
 use std::time::Instant;
 
-use super::delivery::{rename_transfer, transfer, untrusted};
+use super::delivery::{kept_back, refused, rename_transfer, transfer};
 use super::{Action, Hub, Message, PeerKey};
-use crate::wire::{Credit, Flags, Format, Frame, Kind, WireError};
+use crate::wire::{Credit, Flags, Frame, Kind, WireError};
 
 impl<P: Clone, L> Hub<P, L> {
     /// Items of a stream, and its end. They go where the stream went; an end that overtakes a
@@ -35,11 +35,12 @@ impl<P: Clone, L> Hub<P, L> {
             }
             return Ok(());
         }
-        if let Some(caller) = self.peers.get(from)
-            && frame.format == Format::Pickle
-            && !caller.trusted
-        {
-            let failed = self.failed(frame.id, Flags::NONE, &untrusted(&caller.name));
+        let failure = self.peers.get(from).zip(self.peers.get(worker)).and_then(|(from, to)| {
+            refused(&frame, from.pickles, &from.name)
+                .or_else(|| kept_back(&frame, to.pickles, &to.name))
+        });
+        if let Some(failure) = failure {
+            let failed = self.failed(frame.id, Flags::NONE, &failure);
             self.refuse_transfer(from, &frame, out);
             self.send(from, failed, out);
             self.drop_leg(id, out);

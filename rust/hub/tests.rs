@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 
 use serde_bytes::ByteArray;
 
-use super::{Action, Balance, Gauges, Hub, Joining, Message, PeerKey};
+use super::{Action, Balance, Gauges, Hub, Identity, Joining, Message, PeerKey, Pickles};
 use crate::wire::{
     Credit, Failure, FieldsBuilder, Flags, Format, Frame, Function, Hello, Key, Kind, Limits,
     Presence, WireError,
@@ -56,7 +56,8 @@ fn hello(name: &str, offers: &[&str]) -> Hello {
 }
 
 fn joining(hello: Hello) -> Joining<String> {
-    Joining { handle: hello.name.clone(), hello, trusted: true, local: false }
+    let (handle, pickles) = (hello.name.clone(), Pickles::Read);
+    Joining { handle, hello, pickles, identity: Identity::Nobody, local: false }
 }
 
 fn call(id: u64, function: &str) -> Frame {
@@ -104,7 +105,7 @@ impl World {
     }
 
     fn join_untrusted(&mut self, name: &str, offers: &[&str]) -> PeerKey {
-        self.join_as(Joining { trusted: false, ..joining(hello(name, offers)) })
+        self.join_as(Joining { pickles: Pickles::Unproven, ..joining(hello(name, offers)) })
     }
 
     /// The server's own functions.

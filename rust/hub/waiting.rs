@@ -153,7 +153,7 @@ impl<P: Clone, L> Hub<P, L> {
     }
 
     /// A leg that never went to its worker needs no more of its large message.
-    fn unwanted(&mut self, worker: PeerKey, frame: &Frame, out: &mut Vec<Action<P, L>>) {
+    pub(super) fn unwanted(&mut self, worker: PeerKey, frame: &Frame, out: &mut Vec<Action<P, L>>) {
         let grant =
             transfer(frame).and_then(|(id, _)| self.throughs.grant(worker, id, Credit::UNWANTED));
         if let Some((source, credit)) = grant {
@@ -162,7 +162,7 @@ impl<P: Clone, L> Hub<P, L> {
     }
 
     /// Tells the caller of a leg that never went to its worker.
-    fn fail_leg(
+    pub(super) fn fail_leg(
         &mut self,
         leg: Leg<L>,
         worker: &str,

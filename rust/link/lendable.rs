@@ -23,8 +23,11 @@ pub(super) struct Lendable {
     socket: OwnedFd,
     input: Watch,
     output: Watch,
-    /// Somebody waits for room to write.
-    waits: AtomicBool,
+    /// The runtime looks for room to write.
+    looks: AtomicBool,
+    /// Somebody was told to wait for room, and has not been told that there is some. Until then
+    /// nobody looks away, though others may write meanwhile (rule 4 of [`Link`](super::Link)).
+    owed: AtomicBool,
     pub(super) trust: Trust,
     pub(super) peer: String,
 }
@@ -82,7 +85,8 @@ impl Lendable {
     pub(super) fn new(socket: OwnedFd, trust: Trust, peer: String) -> io::Result<Self> {
         let input = Watch::new(&socket, EventFlags::IN)?;
         let output = Watch::new(&socket, EventFlags::OUT)?;
-        Ok(Self { socket, input, output, waits: AtomicBool::new(true), trust, peer })
+        let (looks, owed) = (AtomicBool::new(true), AtomicBool::new(false));
+        Ok(Self { socket, input, output, looks, owed, trust, peer })
     }
 
     pub(super) fn socket(&self) -> SockRef<'_> {
@@ -95,14 +99,14 @@ impl Lendable {
 
     pub(super) fn write<T>(&self, run: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
         let result = self.output.run(run);
-        let waits = matches!(&result, Err(error) if error.kind() == ErrorKind::WouldBlock);
         // One writes at a time.
-        if waits || self.waits.load(Ordering::Relaxed) {
-            self.waits.store(waits, Ordering::Relaxed);
-            match waits {
-                true => self.output.look_for(&self.socket, EventFlags::OUT)?,
-                false => self.output.look_away(&self.socket)?,
-            }
+        if matches!(&result, Err(error) if error.kind() == ErrorKind::WouldBlock) {
+            self.owed.store(true, Ordering::SeqCst);
+            self.looks.store(true, Ordering::Relaxed);
+            self.output.look_for(&self.socket, EventFlags::OUT)?;
+        } else if self.looks.load(Ordering::Relaxed) && !self.owed.load(Ordering::SeqCst) {
+            self.looks.store(false, Ordering::Relaxed);
+            self.output.look_away(&self.socket)?;
         }
         result
     }
@@ -112,7 +116,9 @@ impl Lendable {
     }
 
     pub(super) fn poll_writable(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.output.poll(context)
+        ready!(self.output.poll(context))?;
+        self.owed.store(false, Ordering::SeqCst);
+        Poll::Ready(Ok(()))
     }
 
     /// Makes the runtime look away from what comes, or look again.

@@ -1,37 +1,57 @@
 //! How bytes travel: addresses, listeners, sockets.
 //!
-//! Moves bytes and knows no other room: no frames, no members, no Python.
+//! Moves bytes and knows no other room but the locks: no frames, no members, no Python.
 //!
 //! | file | holds |
 //! |---|---|
 //! | `address` | where a server listens |
+//! | `dial` | how a connection goes out: where to, and what it is dressed in |
+//! | `entrance` | how a connection comes in: what its first bytes say |
+//! | `error` | why a connection did not come about |
 //! | `listener` | bound addresses, socket files |
 //! | `socket` | plain TCP and Unix sockets as links |
 //! | `lendable` | sockets that a thread may wait for in place of the runtime, on Linux |
 //! | `bell` | gets such a thread out of its wait |
 //! | `receive` | reading into a buffer and into memory of its own at once |
+//! | `parting` | last words, and waiting until they were heard |
+//! | `tls` | TLS as a link around a link |
+//! | `websocket` | WebSocket as a link around a link |
 
 mod address;
 mod bell;
+mod dial;
+mod entrance;
+mod error;
 #[cfg(target_os = "linux")]
 mod lendable;
 mod listener;
+mod parting;
 mod receive;
 mod socket;
 #[cfg(test)]
 mod tests;
+mod tls;
+mod websocket;
 
 use std::fmt::Debug;
 use std::io::{self, IoSlice};
+use std::net::SocketAddr;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 pub use address::Address;
 pub use bell::Bell;
+pub use dial::{Dial, connect};
+use entrance::read_some;
+pub use entrance::{Entered, Entrance, EntranceOptions};
+pub use error::LinkError;
 pub use listener::Listener;
+pub use parting::{part, part_early, write_all};
 pub use receive::receive;
-pub use socket::{Socket, connect};
+pub use socket::Socket;
 pub use socket2::MaybeUninitSlice;
+pub use tls::{ClientTls, ServerTls};
+pub use websocket::Visitors;
 
 /// How many slices one write may have.
 pub const MAX_SLICES: usize = 1024;
@@ -81,6 +101,9 @@ pub trait Link: Send + Sync + Debug {
     /// Ready when writing may succeed. One task at a time may wait.
     fn poll_writable(&self, context: &mut Context<'_>) -> Poll<io::Result<()>>;
 
+    /// Why `try_finish` comes next, for links that can say so.
+    fn explain(&self, _parting: Parting, _why: &str) {}
+
     /// Ends our direction in an orderly way, behind everything that was written; reading goes on.
     /// After `WouldBlock`, wait for `poll_writable` and call it again. Nothing is written after it.
     fn try_finish(&self) -> io::Result<()>;
@@ -110,8 +133,36 @@ pub trait Link: Send + Sync + Debug {
     /// How far pickles from the other end may be believed.
     fn trust(&self) -> Trust;
 
+    /// A value that only the two ends know, and that no two connections share: what is proven
+    /// together with it can't be passed on over another. None where the link keeps no secrets, and
+    /// over WebSocket, where a browser could not get at it.
+    fn binding(&self) -> Option<[u8; 32]> {
+        None
+    }
+
+    /// Whom the other end has proven to be; the same for the same one, each time it comes.
+    fn identity(&self) -> Option<Vec<u8>> {
+        None
+    }
+
+    /// Our own end, where that is an IP address.
+    fn local(&self) -> Option<SocketAddr> {
+        None
+    }
+
     /// The other end, for people.
     fn peer(&self) -> String;
+}
+
+/// How a conversation ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Parting {
+    /// Everything has been said.
+    Done,
+    /// We are about to go away.
+    Leaving,
+    /// The other end broke the protocol.
+    Fault,
 }
 
 /// Where the other end of a link is, as far as the link can tell.
@@ -121,17 +172,8 @@ pub enum Trust {
     Near,
     /// Elsewhere, or somebody else.
     Far,
+    /// Elsewhere, and has proven who it is.
+    Proven,
     /// Somebody who is never believed, whatever has been set.
     Never,
-}
-
-impl Trust {
-    /// Whether the other end is believed, where somebody may have `said` so or not.
-    pub fn holds(self, said: Option<bool>) -> bool {
-        match self {
-            Self::Near => said.unwrap_or(true),
-            Self::Far => said.unwrap_or(false),
-            Self::Never => false,
-        }
-    }
 }

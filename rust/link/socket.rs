@@ -1,5 +1,5 @@
 use std::io::{self, ErrorKind, IoSlice};
-use std::net::Shutdown;
+use std::net::{Shutdown, SocketAddr};
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 use std::task::{Context, Poll};
@@ -266,13 +266,17 @@ impl Link for Socket {
         self.stream().trust()
     }
 
+    fn local(&self) -> Option<SocketAddr> {
+        self.stream().socket().local_addr().ok()?.as_socket()
+    }
+
     fn peer(&self) -> String {
         self.stream().peer()
     }
 }
 
-/// Connects to a server. The error says what the system said; whoever calls names the address.
-pub async fn connect(address: &Address) -> io::Result<Box<dyn Link>> {
+/// Connects to a server. The error says what the system said.
+pub(super) async fn connect(address: &Address) -> io::Result<Box<dyn Link>> {
     match address {
         Address::Tcp(host, port) => {
             let stream = TcpStream::connect((host.as_str(), *port)).await?;

@@ -1,27 +1,39 @@
 use std::future::poll_fn;
-use std::io::{ErrorKind, IoSlice};
+use std::io::ErrorKind;
 
-use bytes::Buf;
+use bytes::{Buf, BytesMut};
 
+use super::challenge::{self, Host, NOT_ASKED, unproven};
 use super::gone;
-use super::session::part_early;
-use crate::link::{Link, receive};
+use super::session::explain;
+use crate::link::{Entered, Link, LinkError, part_early, receive, write_all};
 use crate::wire::{
-    Decoder, Failure, FailureKind, Frame, Hello, Kind, MAX_GREETING, PREAMBLE, PREAMBLE_LEN, Ran,
-    VERSION, Welcome, refusal_for,
+    Decoder, Failure, FailureKind, Frame, Greeter, Hello, Kind, MAX_GREETING, PREAMBLE,
+    PREAMBLE_LEN, Ran, Token, VERSION, Welcome, plain_refusal_for, refusal_for,
 };
 
 /// How much one read of a greeting takes, in bytes.
 const READ: usize = 4 * 1024;
 
+/// A client that has greeted, and shown that it knows the token if there is one.
+#[derive(Debug)]
+pub(super) struct Guest {
+    pub(super) hello: Hello,
+    /// What it said beyond its greeting.
+    pub(super) decoder: Decoder,
+    /// What shows it the same of us, where there is a token; our preamble is sent then.
+    pub(super) proof: Option<[u8; 32]>,
+}
+
 /// Greets a server; the decoder holds what it said beyond its greeting.
 pub(super) async fn greet_server(
     link: &dyn Link,
     hello: &Hello,
+    token: Option<&Token>,
 ) -> Result<(Welcome, Decoder), Failure> {
     let mut first = PREAMBLE.to_vec();
     first.extend(Frame::new(Kind::Hello, 0).with_body(hello.encode()).encode());
-    write_all(link, &first).await.map_err(lost)?;
+    say(link, &first).await?;
     let mut decoder = Decoder::new(MAX_GREETING);
     preamble(link, &mut decoder, |first| {
         let text: String = String::from_utf8_lossy(first).chars().take(60).collect();
@@ -29,22 +41,52 @@ pub(super) async fn greet_server(
         Failure::new(FailureKind::Protocol, Ran::No, text)
     })
     .await?;
-    let frame = frame(link, &mut decoder).await?;
-    match frame.kind {
-        Kind::Welcome => Ok((Welcome::decode(&frame.body).map_err(protocol)?, decoder)),
-        Kind::Goodbye => Err(Failure::decode(&frame.body).map_err(protocol)?),
-        Kind::Challenge => {
-            let text = "it asks for a token, which this version of daffi can't prove yet";
-            Err(Failure::new(FailureKind::Authentication, Ran::No, text))
-        }
-        _ => Err(protocol("it did not answer the greeting")),
-    }
+    let said = hear(link, &mut decoder).await?;
+    let welcome = match said.kind {
+        Kind::Challenge => challenge::answer(&said, token, link, &mut decoder, hello).await?,
+        Kind::Welcome if token.is_some() => return Err(unproven(NOT_ASKED)),
+        Kind::Welcome => Welcome::decode(&said.body).map_err(protocol)?,
+        Kind::Goodbye => return Err(Failure::decode(&said.body).map_err(protocol)?),
+        _ => return Err(protocol("it did not answer the greeting")),
+    };
+    Ok((welcome, decoder))
 }
 
 /// Hears a client's greeting out. Nothing comes back for somebody who is no client of ours: that
 /// one has been told so, in its own language.
-pub(super) async fn greet_client(link: &dyn Link) -> Result<Option<(Hello, Decoder)>, Failure> {
-    let mut decoder = Decoder::new(MAX_GREETING);
+pub(super) async fn greet_client(
+    entered: Entered,
+    host: Host<'_>,
+) -> Result<Option<(Box<dyn Link>, Guest)>, Failure> {
+    let Entered { link, first, barred } = entered;
+    if barred {
+        return bar(&*link, &first).await.map(|()| None);
+    }
+    let guest = hear_client(&*link, first, host).await?;
+    Ok(guest.map(|guest| (link, guest)))
+}
+
+/// Tells somebody who came without TLS that it is asked for.
+async fn bar(link: &dyn Link, first: &[u8]) -> Result<(), Failure> {
+    let Some(refusal) = plain_refusal_for(first) else {
+        let failure = protocol("this server speaks TLS: pass tls=True, or a URL with tls://");
+        return Err(refuse_client(link, failure, false).await);
+    };
+    refuse_stranger(link, refusal).await
+}
+
+async fn refuse_stranger(link: &dyn Link, refusal: &[u8]) -> Result<(), Failure> {
+    say(link, refusal).await?;
+    part_early(link).await;
+    Ok(())
+}
+
+async fn hear_client(
+    link: &dyn Link,
+    first: BytesMut,
+    host: Host<'_>,
+) -> Result<Option<Guest>, Failure> {
+    let mut decoder = Decoder::with(first, MAX_GREETING);
     let mut refusal = None;
     let refuse = |first: &[u8]| {
         refusal = refusal_for(first);
@@ -52,31 +94,39 @@ pub(super) async fn greet_client(link: &dyn Link) -> Result<Option<(Hello, Decod
     };
     let spoken = preamble(link, &mut decoder, refuse).await;
     if let Some(refusal) = refusal {
-        write_all(link, refusal).await.map_err(lost)?;
-        part_early(link).await;
-        return Ok(None);
+        return refuse_stranger(link, refusal).await.map(|()| None);
     }
     if let Err(failure) = spoken {
-        return Err(refuse_client(link, failure).await);
+        return Err(refuse_client(link, failure, false).await);
     }
-    let hello = async {
-        let frame = frame(link, &mut decoder).await?;
-        match frame.kind {
-            Kind::Hello => Hello::decode(&frame.body).map_err(protocol),
-            _ => Err(protocol("a client begins with its greeting")),
+    let mut asked = false;
+    let greeted = async {
+        let said = hear(link, &mut decoder).await?;
+        if said.kind != Kind::Hello {
+            return Err(protocol("a client begins with its greeting"));
         }
+        let mut proof = None;
+        if let Some(token) = host.token {
+            let greeter = Greeter::decode(&said.body).map_err(protocol)?;
+            asked = true;
+            proof = Some(host.ask(token, link, &mut decoder, &greeter).await?);
+        }
+        Ok((Hello::decode(&said.body).map_err(protocol)?, proof))
     };
-    match hello.await {
-        Ok(hello) => Ok(Some((hello, decoder))),
-        Err(failure) => Err(refuse_client(link, failure).await),
+    match greeted.await {
+        Ok((hello, proof)) => Ok(Some(Guest { hello, decoder, proof })),
+        Err(failure) => Err(refuse_client(link, failure, asked).await),
     }
 }
 
-/// Tells a client why it is not welcome, and waits until it has heard it, for a while.
-async fn refuse_client(link: &dyn Link, failure: Failure) -> Failure {
+/// Tells a client why it is not welcome, and waits until it has heard it, for a while. One that
+/// was `asked` for the token has our preamble.
+async fn refuse_client(link: &dyn Link, failure: Failure, asked: bool) -> Failure {
     let goodbye = Frame::new(Kind::Goodbye, 0).with_body(failure.encode()).encode();
+    explain(link, &failure);
     // Whoever is refused may have left already.
-    if write_all(link, &[&PREAMBLE[..], &goodbye].concat()).await.is_ok() {
+    let preamble: &[u8] = if asked { &[] } else { &PREAMBLE };
+    if say(link, &[preamble, &goodbye].concat()).await.is_ok() {
         part_early(link).await;
     }
     failure
@@ -106,7 +156,8 @@ async fn preamble(
     }
 }
 
-async fn frame(link: &dyn Link, decoder: &mut Decoder) -> Result<Frame, Failure> {
+/// The next frame.
+pub(super) async fn hear(link: &dyn Link, decoder: &mut Decoder) -> Result<Frame, Failure> {
     loop {
         if let Some(frame) = decoder.next_frame().map_err(protocol)? {
             return Ok(frame);
@@ -128,30 +179,30 @@ async fn read(link: &dyn Link, decoder: &mut Decoder) -> Result<(), Failure> {
     }
 }
 
-async fn write_all(link: &dyn Link, mut bytes: &[u8]) -> std::io::Result<()> {
-    loop {
-        let slices = [IoSlice::new(bytes)];
-        // Writing nothing lets a link go on with what it holds back.
-        match link.try_write(if bytes.is_empty() { &[] } else { &slices }) {
-            Ok(_) if bytes.is_empty() => return Ok(()),
-            Ok(0) => return Err(ErrorKind::WriteZero.into()),
-            Ok(written) => bytes.advance(written),
-            Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                poll_fn(|context| link.poll_writable(context)).await?;
-            }
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
+/// Writes all of it.
+pub(super) async fn say(link: &dyn Link, bytes: &[u8]) -> Result<(), Failure> {
+    write_all(link, bytes).await.map_err(lost)
 }
 
 fn lost(error: std::io::Error) -> Failure {
-    match error.kind() {
-        ErrorKind::UnexpectedEof => gone("it closed the connection during the greeting"),
-        _ => gone(format!("the connection broke during the greeting: {error}")),
+    refused(error.into()).unwrap_or_else(|error| match error {
+        LinkError::System(error) if error.kind() == ErrorKind::UnexpectedEof => {
+            gone("it closed the connection during the greeting")
+        }
+        error => gone(format!("the connection broke during the greeting: {error}")),
+    })
+}
+
+/// The failure of a connection that one of the two ends did not want; the error again, where the
+/// system only could not make it.
+pub(super) fn refused(error: LinkError) -> Result<Failure, LinkError> {
+    match error {
+        LinkError::Protocol(text) => Ok(protocol(text)),
+        LinkError::Unproven(text) => Ok(Failure::new(FailureKind::Authentication, Ran::No, text)),
+        error => Err(error),
     }
 }
 
-fn protocol(error: impl ToString) -> Failure {
+pub(super) fn protocol(error: impl ToString) -> Failure {
     Failure::new(FailureKind::Protocol, Ran::No, error.to_string())
 }

@@ -5,7 +5,8 @@ use std::time::Instant;
 use super::inflow::Inflow;
 use super::worker::{Run, Style, Worker};
 use super::{Message, Origin, Wake};
-use crate::wire::{Failure, FailureKind, Frame, Key, Kind, Ran};
+use crate::hub::Pickles;
+use crate::wire::{Failure, FailureKind, Format, Frame, Key, Kind, Ran};
 
 /// A call that came for us. Dropped unanswered, it answers with an error.
 pub struct Incoming {
@@ -41,9 +42,15 @@ impl Incoming {
         self.head.fields.origin().map_or("", |(name, _)| name)
     }
 
-    /// Whether the server that the call entered by trusts the caller.
-    pub fn is_trusted(&self) -> bool {
-        self.head.fields.origin().is_some_and(|(_, trusted)| trusted)
+    /// Why its payload must not be read, where that is a pickle of somebody who is not trusted: by
+    /// us, or by the server that the call entered by.
+    pub(super) fn refusal(&self) -> Option<Failure> {
+        if self.format() != Format::Pickle {
+            return None;
+        }
+        let vouched = self.head.fields.origin().is_some_and(|(_, trusted)| trusted);
+        let unvouched = || Pickles::Unproven.refusal_of_client(self.caller());
+        self.worker.refusal.clone().or_else(|| (!vouched).then(unvouched).flatten())
     }
 
     /// Where it came from.
@@ -77,7 +84,7 @@ impl Incoming {
     }
 
     /// How its payload is written, which is how it is answered.
-    pub fn format(&self) -> crate::wire::Format {
+    pub fn format(&self) -> Format {
         self.payload.as_ref().map_or(self.head.format, |payload| payload.frame.format)
     }
 

@@ -12,6 +12,8 @@
 //! | `refusing` | large messages that will not arrive, and who hears of it |
 //! | `body` | bodies too large for one frame: [`Source`] and [`Landing`] |
 //! | `greeting` | the first words on a connection, on either side |
+//! | `challenge` | those of them in which both show that they know the token |
+//! | `trust` | whose pickles are read, and who somebody has proven to be |
 //! | `client` | a node that connects, calls, comes back after a loss |
 //! | `call` | a call of ours: [`Slot`], where its outcome arrives |
 //! | `server` | a node that listens: Router and Service |
@@ -25,6 +27,7 @@
 
 mod body;
 mod call;
+mod challenge;
 mod client;
 mod events;
 mod fork;
@@ -41,6 +44,7 @@ mod session;
 mod stats;
 #[cfg(test)]
 mod tests;
+mod trust;
 mod worker;
 
 pub use body::{Landing, Landings, Large, Ready, Source, VecLanding, VecLandings};
@@ -60,7 +64,7 @@ use std::time::Duration;
 
 use crate::hub;
 pub use crate::hub::{Balance, Lost};
-pub use crate::link::{Address, Bell};
+pub use crate::link::{Address, Bell, ClientTls, Dial, EntranceOptions, ServerTls, Visitors};
 use crate::wire::{Failure, FailureKind, Ran};
 
 /// A frame, with its body where that is too large for one.
@@ -92,6 +96,9 @@ pub enum NodeError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// What was asked for can't be done.
+    #[error("{0}")]
+    Options(String),
     /// It took too long.
     #[error("can't connect to {address}: no answer within {seconds} s")]
     Slow {

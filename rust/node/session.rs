@@ -45,7 +45,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
 use ending::Ending;
-pub(super) use ending::part_early;
+pub(super) use ending::explain;
 pub use holding::{hold, holder_here, let_go};
 
 use super::gate::Gate;

@@ -8,15 +8,18 @@
 
 mod alone;
 mod arriving;
+mod challenge;
 mod endings;
 mod gate;
 #[cfg(target_os = "linux")]
 mod leading;
 mod leaving;
 mod odd;
+mod pickles;
 mod rules;
 mod stopping;
 mod talking;
+mod trust;
 
 use std::io::ErrorKind;
 use std::path::PathBuf;
@@ -31,8 +34,8 @@ use super::session::{Parts, Role, Session};
 use super::{Large, Message, Source, VecLanding, VecLandings};
 use crate::link::{Address, Link, Listener, connect, receive};
 use crate::wire::{
-    Decoder, Failure, FieldsBuilder, Format, Frame, Key, Kind, MAX_FRAME, PREAMBLE, PREAMBLE_LEN,
-    Segment,
+    Decoder, Failure, FieldsBuilder, Format, Frame, Key, Kind, Limits, MAX_FRAME, PREAMBLE,
+    PREAMBLE_LEN, Segment, Welcome,
 };
 
 /// Longer than anything may take.
@@ -61,12 +64,25 @@ async fn pair(address: Address) -> (Box<dyn Link>, Box<dyn Link>) {
         (Address::Tcp(host, _), Some(port)) => Address::Tcp(host, port),
         (address, _) => address,
     };
-    let (near, far) = tokio::join!(connect(&address), listener.accept());
+    let dial = address.into();
+    let (near, far) = tokio::join!(connect(&dial), listener.accept());
     (near.unwrap(), far.unwrap())
 }
 
 async fn tcp() -> (Box<dyn Link>, Box<dyn Link>) {
     pair(Address::Tcp("127.0.0.1".into(), 0)).await
+}
+
+/// What a server says that lets so many calls wait.
+fn welcome(name: &str, calls: u32) -> Welcome {
+    Welcome {
+        name: name.into(),
+        incarnation: [7; 16].into(),
+        capabilities: Vec::new(),
+        limits: Limits { max_message: 1 << 20, calls, bytes: 1 << 20 },
+        proof: None,
+        no_pickle: None,
+    }
 }
 
 /// Bytes that tell where they are.

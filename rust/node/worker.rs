@@ -71,6 +71,8 @@ pub(super) struct Worker {
     pub(super) uplink: Box<dyn Uplink>,
     pub(super) counts: Arc<Counts>,
     pub(super) max_message: u64,
+    /// What is said of pickles, where those who send us calls are not trusted.
+    pub(super) refusal: Option<Failure>,
     pub(super) runs: Mutex<HashMap<u64, Arc<Run>>>,
     inflows: Mutex<HashMap<u64, Arc<Inflow>>>,
     /// Calls that wait, and that run, with those that nobody waits for.
@@ -86,9 +88,11 @@ impl Worker {
         uplink: Box<dyn Uplink>,
         counts: Arc<Counts>,
         max_message: u64,
+        refusal: Option<Failure>,
     ) -> Arc<Self> {
         Arc::new(Self {
             max_message,
+            refusal,
             name,
             executor,
             uplink,
@@ -159,7 +163,7 @@ impl Worker {
         self.waiting.fetch_add(1, Ordering::AcqRel);
         let worker = Arc::clone(self);
         let payload = Some(payload);
-        self.executor.submit(Incoming {
+        let incoming = Incoming {
             head,
             payload,
             size,
@@ -172,7 +176,14 @@ impl Worker {
             begun: false,
             open: true,
             closed: None,
-        });
+        };
+        // Whoever runs functions never gets to see it.
+        let Some(failure) = incoming.refusal() else { return self.executor.submit(incoming) };
+        if matches!(style, Style::Oneway | Style::OnewayItem) {
+            let (function, text) = (incoming.function(), &failure.message);
+            log::warn!(target: "daffi.node", "a call of {function:?} that nobody waits for: {text}");
+        }
+        incoming.fail(failure);
     }
 
     /// Nothing more of a stream will run; false when there is none.

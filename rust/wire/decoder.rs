@@ -18,6 +18,11 @@ impl Decoder {
         Self { buffer: BytesMut::new(), limit }
     }
 
+    /// The same, where these bytes have been read already.
+    pub fn with(buffer: BytesMut, limit: usize) -> Self {
+        Self { buffer, limit }
+    }
+
     /// Allows longer frames, once the peer has earned it.
     pub fn set_limit(&mut self, limit: usize) {
         self.limit = limit;

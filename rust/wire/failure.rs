@@ -121,6 +121,13 @@ impl Failure {
         Bytes::from(rmp_serde::to_vec_named(&cut).unwrap_or_default())
     }
 
+    /// The body of a frame once more, without the pickle that may be in it.
+    pub fn without_pickle(body: &[u8]) -> Bytes {
+        let failure = Self::decode(body)
+            .unwrap_or_else(|_| Self::new(FailureKind::Lost, Ran::Maybe, "an unreadable failure"));
+        Self { pickle: None, ..failure }.encode()
+    }
+
     /// Reads the body of a frame.
     pub fn decode(body: &[u8]) -> Result<Self, WireError> {
         super::greeting::read("failure", body)

@@ -3,7 +3,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteArray;
 
-use super::WireError;
+use super::{Challenge, Proof, WireError};
 
 /// What each side sends first: a byte that neither TLS nor HTTP begins with, the name, the
 /// lowest and the highest version that it speaks, and two bytes in reserve.
@@ -70,6 +70,12 @@ pub struct Welcome {
     pub capabilities: Vec<String>,
     /// What it accepts.
     pub limits: Limits,
+    /// What shows that it knows the token, where it asked for one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proof: Option<ByteArray<32>>,
+    /// Why it reads no pickles of this client, where it does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub no_pickle: Option<String>,
 }
 
 /// All the functions that a member offers from now on, or a part of that list.
@@ -109,6 +115,16 @@ fn is_zero(number: &u64) -> bool {
     *number == 0
 }
 
+/// Who greets: what is looked at before a client has proven anything. It takes no memory for the
+/// rest of the greeting.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Greeter {
+    /// The member's name.
+    pub name: String,
+    /// Drawn at random at each start of a node.
+    pub incarnation: ByteArray<16>,
+}
+
 macro_rules! body {
     ($($type:ty: $what:literal),*) => {$(
         impl $type {
@@ -125,7 +141,8 @@ macro_rules! body {
         }
     )*};
 }
-body!(Hello: "hello", Welcome: "welcome", Announcement: "announcement", Question: "question");
+body!(Hello: "hello", Greeter: "hello", Challenge: "challenge", Proof: "proof");
+body!(Welcome: "welcome", Announcement: "announcement", Question: "question");
 
 /// How deep a body may nest; ours need three, the rest is for what later versions add.
 const MAX_DEPTH: usize = 32;
@@ -136,6 +153,20 @@ pub(super) fn read<T: DeserializeOwned>(what: &'static str, body: &[u8]) -> Resu
     T::deserialize(&mut deserializer).map_err(|error| WireError::Body(what, error.to_string()))
 }
 
+/// What a server that speaks TLS says to a client that began with these bytes, without TLS; `None`
+/// for one of ours, which understands more than that.
+pub fn plain_refusal_for(first: &[u8]) -> Option<&'static [u8]> {
+    match first {
+        [] | [0xda, ..] => None,
+        [byte, ..] if byte.is_ascii_alphabetic() => Some(
+            b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: 47\r\n\
+              Connection: close\r\n\r\n\
+              This port speaks TLS. Use wss:// or https://.\r\n",
+        ),
+        _ => Some(b"This port speaks TLS.\r\n"),
+    }
+}
+
 /// What a server says, in its own language, to a client that began with these bytes; `None` for
 /// one of ours, or while there are too few bytes to tell.
 pub fn refusal_for(first: &[u8]) -> Option<&'static [u8]> {
@@ -143,11 +174,6 @@ pub fn refusal_for(first: &[u8]) -> Option<&'static [u8]> {
         [] => None,
         // A fatal alert, handshake_failure.
         [0x16, ..] => Some(&[0x15, 3, 1, 0, 2, 2, 40]),
-        [byte, ..] if byte.is_ascii_alphabetic() => Some(
-            b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: 65\r\n\
-              Connection: close\r\n\r\n\
-              This port speaks daffi, not HTTP. Use daffi.Client to reach it.\r\n",
-        ),
         bytes => {
             let magic = PREAMBLE.iter().take(4).zip(bytes).all(|(ours, theirs)| ours == theirs);
             (!magic).then_some(b"This port speaks daffi. Use daffi.Client to reach it.\r\n")

@@ -1,4 +1,4 @@
-//! What is said: frames, their header fields, the greeting, failures.
+//! What is said: frames, their header fields, the greeting, proofs, failures.
 //!
 //! Pure: bytes in, frames out, and back. No I/O, no clock, nothing of ours imported.
 //! `docs/protocol.md` describes the same for people who write a client in another language;
@@ -13,6 +13,7 @@ mod greeting;
 mod say;
 #[cfg(test)]
 mod tests;
+mod token;
 
 pub use decoder::Decoder;
 pub use failure::{Failure, FailureKind, Ran};
@@ -20,10 +21,11 @@ pub use fields::{Fields, FieldsBuilder, Key, Segment};
 pub use format::Format;
 pub use frame::{Flags, Frame, HEADER_LEN, Head, Kind};
 pub use greeting::{
-    Announcement, Function, Hello, Limits, PREAMBLE, PREAMBLE_LEN, Question, VERSION, Welcome,
-    refusal_for,
+    Announcement, Function, Greeter, Hello, Limits, PREAMBLE, PREAMBLE_LEN, Question, VERSION,
+    Welcome, plain_refusal_for, refusal_for,
 };
 pub use say::{Credit, Member, Presence, Targets};
+pub use token::{Challenge, Meeting, Nonce, Party, Proof, Prover, Token};
 
 /// The largest body that travels in one frame; anything larger goes in pieces.
 pub const WHOLE: usize = 64 * 1024;

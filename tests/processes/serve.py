@@ -1,6 +1,6 @@
 """A router, a service or a worker as a process of its own.
 
-    serve.py router|service [--url URL] [--name NAME] [--join]
+    serve.py router|service [--url URL] [--name NAME] [--options JSON] [--join]
     serve.py worker --url URL [--name NAME] [--workers N] [--join]
 
 Prints `ready URL`. Ends when its input does, or, with `--join`, when `join()` returns; then
@@ -10,6 +10,7 @@ prints `peak BYTES` and `left`. Offers everything in `offered` and `telling`.
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from typing import Any
 
@@ -26,6 +27,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--url", default="tcp://127.0.0.1:0")
     parser.add_argument("--name")
     parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--options", type=json.loads, default={})
     parser.add_argument("--join", action="store_true")
     return parser.parse_args()
 
@@ -39,9 +41,9 @@ def main() -> None:
         node.connect(wait=20)
     else:
         if args.role == "router":
-            node = Router(name, url=url)
+            node = Router(name, url=url, **args.options)
         else:
-            node = Service(name, url=url, workers=args.workers)
+            node = Service(name, url=url, workers=args.workers, **args.options)
         node.start()
         if url.startswith("tcp:"):
             url = f"tcp://127.0.0.1:{node.port}"

@@ -157,6 +157,38 @@ fn pickles_of_untrusted_workers_are_refused() {
 }
 
 #[test]
+fn whoever_may_not_answer_with_a_pickle_is_not_called_with_one() {
+    let mut world = World::new();
+    let caller = world.join("c", &[]);
+    world.join_untrusted("far", &["add"]);
+    world.forget();
+    let pickled = |frame| Frame { format: Format::Pickle, ..frame };
+    world.say(caller, pickled(call(1, "add")));
+    let failed = world.only("c");
+    assert_eq!((failed.fields.text(Key::Worker), failed.flags), (Some("far"), Flags::NONE));
+    let failure = failure_of(&failed);
+    assert_eq!((failure.kind, failure.ran), (FailureKind::SerdeNotAllowed, Ran::No));
+    // It may be told something, where no pickle comes back.
+    world.say(caller, flagged(Flags::ONEWAY, pickled(call(2, "add"))));
+    assert_eq!(world.only("far").kind, Kind::Call);
+    world.say(caller, pickled(Frame { kind: Kind::Open, ..call(3, "add") }));
+    assert_eq!(world.only("far").kind, Kind::Open);
+    world.say(caller, Frame::new(Kind::Cancel, 3));
+    assert_eq!(world.only("far").kind, Kind::Cancel);
+
+    let near = world.join("near", &["add"]);
+    world.forget();
+    world.say(caller, flagged(Flags::CAST, pickled(call(4, "add"))));
+    let sent = world.sent();
+    let names: Vec<_> = sent.iter().map(|(to, frame)| (to.as_str(), frame.kind)).collect();
+    assert_eq!(names, [("c", Kind::Targets), ("c", Kind::Failure), ("near", Kind::Call)]);
+    assert_eq!((failure_of(&sent[1].1).kind, sent[1].1.flags), (failure.kind, Flags::PART));
+    world.say(near, pickled(answer(sent[2].1.id)));
+    assert_eq!(world.only("c").flags, Flags::PART);
+    world.assert_idle();
+}
+
+#[test]
 fn a_server_that_stops_takes_nothing_new_and_finishes_what_runs() {
     let mut world = World::new();
     let caller = world.join("c", &[]);

@@ -181,3 +181,38 @@ fn a_node_that_comes_back_replaces_itself() {
     });
     assert_eq!(why, Some(FailureKind::Disconnected), "so that it does not count as evicted");
 }
+
+#[test]
+fn a_name_goes_only_to_who_has_proven_to_be_the_same() {
+    let own = Identity::Certificate(vec![1]);
+    let another = Identity::Certificate(vec![2]);
+    for (old, new, may) in [
+        (Identity::Nobody, Identity::Nobody, true),
+        (Identity::Nobody, Identity::Token, true),
+        (Identity::Token, Identity::Token, true),
+        (Identity::Token, Identity::Nobody, false),
+        (own.clone(), own.clone(), true),
+        (own.clone(), another.clone(), false),
+        (own.clone(), Identity::Token, false),
+        (own, Identity::Nobody, false),
+    ] {
+        let mut world = World::new();
+        let what = format!("{old:?} {new:?}");
+        let caller = world.join("c", &[]);
+        let first = world.join_as(Joining { identity: old, ..joining(hello("w", &["add"])) });
+        world.forget();
+        let newer = Hello { incarnation: ByteArray::new([8; 16]), ..hello("w", &["add"]) };
+        let second = Joining { handle: "new".into(), identity: new, ..joining(newer) };
+        let joined = world.hub.join(second, &mut world.out);
+        assert_eq!(joined.is_ok(), may, "{what}");
+        if let Err(failure) = joined {
+            assert_eq!(failure.kind, FailureKind::Authentication, "{what}");
+            assert!(failure.message.contains("\"w\""), "{}", failure.message);
+            world.quiet();
+            world.say(caller, call(1, "add"));
+            let leg = world.only("w");
+            world.say(first, answer(leg.id));
+            assert_eq!(world.only("c").kind, Kind::Answer, "the old one stays");
+        }
+    }
+}

@@ -66,6 +66,7 @@ impl Client {
     ) -> Result<(u64, Option<Arc<Session>>), Failure> {
         let mut inner = self.inner.lock();
         inner.check(nested)?;
+        inner.check_pickle(&message.frame)?;
         let id = inner.calls.next_id();
         let kind = message.frame.kind;
         message.frame.id = id;
@@ -97,6 +98,7 @@ impl Client {
         message.frame.flags = message.frame.flags.with(Flags::ONEWAY);
         let mut inner = self.inner.lock();
         inner.check(nested)?;
+        inner.check_pickle(&message.frame)?;
         let id = inner.calls.next_id();
         message.frame.id = id;
         let session = inner.session.clone();

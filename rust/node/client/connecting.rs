@@ -5,14 +5,16 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use super::hearing::{ClientRole, ClientUplink};
-use super::{Client, Inner, Phase, stopped};
+use super::{Client, Inner, Phase, Unread, stopped};
 use crate::hub::{Ledger, Window};
-use crate::link;
+use crate::link::{self, Dial, LinkError};
 use crate::node::session::{self, Session};
 use crate::node::worker::Worker;
-use crate::node::{NodeError, Pace, gone, greeting};
+use crate::node::{NodeError, Pace, gone, greeting, trust};
 use crate::sync::Mutex;
-use crate::wire::{Announcement, Frame, Function, Hello, Kind, Limits, MAX_GREETING};
+use crate::wire::{
+    Announcement, Failure, FailureKind, Frame, Function, Hello, Kind, Limits, MAX_GREETING, Ran,
+};
 
 /// The first pause between two attempts to connect, and the longest.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
@@ -23,7 +25,6 @@ const ANNOUNCEMENT: usize = 48 * 1024;
 impl Client {
     pub(super) async fn attempt(&self) -> Result<(), NodeError> {
         let options = &self.options;
-        let address = || options.address.clone();
         let limits = Limits { max_message: options.max_message, calls: CREDIT.0, bytes: CREDIT.1 };
         let announced = self.inner.lock().functions.clone();
         let mut hello = Hello {
@@ -41,24 +42,24 @@ impl Client {
             hello.functions.clear();
         }
         let greeted = async {
-            let link = link::connect(&options.address).await.map_err(|source| {
-                NodeError::Address { action: "connect to", address: address(), source }
-            })?;
-            let greeted = greeting::greet_server(&*link, &hello).await;
-            let (welcome, decoder) = greeted.map_err(|mut failure| {
-                failure.message = format!("can't connect to {}: {}", address(), failure.message);
-                NodeError::Refused(failure)
-            })?;
+            let link = link::connect(&options.dial).await;
+            let link = link.map_err(|error| unreached(&options.dial, error))?;
+            let greeted = greeting::greet_server(&*link, &hello, options.token.as_ref()).await;
+            let greeted = greeted.map_err(|failure| not_connected(&options.dial, failure));
+            let (welcome, decoder) = greeted?;
             Ok((link, welcome, decoder))
         };
         let seconds = options.connect_timeout.as_secs_f64();
         let greeted = tokio::time::timeout(options.connect_timeout, greeted).await;
-        let (link, welcome, decoder) =
-            greeted.map_err(|_| NodeError::Slow { address: address(), seconds })??;
-        let trusted = link.trust().holds(options.allow_pickle);
+        let (link, welcome, decoder) = greeted
+            .map_err(|_| NodeError::Slow { address: options.dial.address.clone(), seconds })??;
+        let pickles = trust::pickles(link.trust(), options.token.is_some(), options.allow_pickle);
+        let theirs = pickles.refusal_of_server(&welcome.name);
+        let ours = welcome.no_pickle;
+        let ours = ours.map(|text| Failure::new(FailureKind::SerdeNotAllowed, Ran::No, text));
         let hired = Arc::new(OnceLock::new());
-        let role =
-            Box::new(ClientRole { client: self.me.clone(), trusted, worker: Arc::clone(&hired) });
+        let (client, worker) = (self.me.clone(), Arc::clone(&hired));
+        let role = Box::new(ClientRole { client, refusal: theirs.clone(), worker });
         let session = Session::new(session::Parts {
             link,
             decoder,
@@ -80,6 +81,7 @@ impl Client {
             Box::new(uplink),
             counts,
             options.max_message,
+            theirs.clone(),
         );
         // It is empty: nobody else knows the session yet.
         let _ = hired.set(Arc::clone(&worker));
@@ -93,7 +95,7 @@ impl Client {
             inner.session = Some(Arc::clone(&session));
             inner.worker = Some(worker);
             inner.server = welcome.name.clone();
-            self.trusted.store(trusted, Ordering::Relaxed);
+            inner.unread = Unread { ours, theirs };
             self.server_max.store(welcome.limits.max_message, Ordering::Relaxed);
             inner.phase = Phase::Up;
             if !whole || inner.functions != announced {
@@ -108,7 +110,8 @@ impl Client {
         Ok(())
     }
 
-    /// Waits for losses, and comes back from them.
+    /// Waits for losses, and comes back from them. A server that refuses us is asked again: it may be
+    /// started anew. But somebody should hear why.
     pub(super) async fn supervise(self: Arc<Self>) {
         loop {
             self.lost.notified().await;
@@ -116,6 +119,7 @@ impl Client {
                 break;
             }
             let mut backoff = Backoff::default();
+            let mut told = String::new();
             loop {
                 tokio::time::sleep(backoff.next()).await;
                 if self.inner.lock().phase != Phase::Down {
@@ -123,6 +127,13 @@ impl Client {
                 }
                 match self.attempt().await {
                     Ok(()) => break,
+                    Err(NodeError::Refused(failure)) if failure.message != told => {
+                        told = failure.message;
+                        log::warn!(
+                            target: "daffi.node",
+                            "{}: {told}; it is tried again", self.options.name
+                        );
+                    }
                     Err(error) => {
                         log::debug!(target: "daffi.node", "{}: {error}", self.options.name);
                     }
@@ -152,6 +163,22 @@ impl Client {
             }
         }
     }
+}
+
+/// Why there is no connection.
+fn unreached(dial: &Dial, error: LinkError) -> NodeError {
+    match greeting::refused(error) {
+        Ok(failure) => not_connected(dial, failure),
+        Err(LinkError::System(source)) => {
+            NodeError::Address { action: "connect to", address: dial.address.clone(), source }
+        }
+        Err(error) => NodeError::Options(error.to_string()),
+    }
+}
+
+fn not_connected(dial: &Dial, mut failure: Failure) -> NodeError {
+    failure.message = format!("can't connect to {dial}: {}", failure.message);
+    NodeError::Refused(failure)
 }
 
 /// Pauses that double, each of a random length between half and the whole of its step.

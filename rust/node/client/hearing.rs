@@ -13,7 +13,8 @@ use crate::wire::{Credit, Failure, FailureKind, Flags, Format, Frame, Kind, Pres
 
 pub(super) struct ClientRole {
     pub(super) client: Weak<Client>,
-    pub(super) trusted: bool,
+    /// What becomes of a pickle from the server, where that is not trusted.
+    pub(super) refusal: Option<Failure>,
     pub(super) worker: Arc<OnceLock<Arc<Worker>>>,
 }
 
@@ -36,7 +37,7 @@ impl Role for ClientRole {
                     })?);
                 }
                 Kind::Credit => client.credited(session, message),
-                _ => client.arrived(message, self.trusted),
+                _ => client.arrived(message, self.refusal.as_ref()),
             }
         }
         Ok(())
@@ -76,7 +77,7 @@ impl Client {
         };
         let text = format!(
             "the connection to {server:?} at {} is gone: {}",
-            self.options.address, why.message
+            self.options.dial, why.message
         );
         let kind = match why.kind {
             FailureKind::Evicted => FailureKind::Evicted,
@@ -124,7 +125,7 @@ impl Client {
         }
     }
 
-    fn arrived(&self, mut message: Message, trusted: bool) {
+    fn arrived(&self, mut message: Message, refusal: Option<&Failure>) {
         let frame = &message.frame;
         let id = frame.id;
         let Some(slot) = self.inner.lock().calls.waiter(id) else {
@@ -136,8 +137,8 @@ impl Client {
             }
             return;
         };
-        if frame.format == Format::Pickle && !trusted {
-            message = Message { frame: untrusted(frame), rest: None };
+        if let Some(refusal) = refusal {
+            refuse_pickles(&mut message, refusal);
         }
         let failed = message.frame.kind == Kind::Failure;
         if slot.take_in(message) {
@@ -150,12 +151,16 @@ impl Client {
     }
 }
 
-fn untrusted(frame: &Frame) -> Frame {
-    let text = "a PICKLE answer from a server on another machine that has not proved who it is is \
-                refused. Use serde=JSON or MSGPACK, or, where you trust the server, \
-                Client(allow_pickle=True)";
-    let body = Failure::new(FailureKind::SerdeNotAllowed, Ran::Yes, text).encode();
-    Frame { kind: Kind::Failure, format: Format::Nothing, body, ..frame.clone() }
+/// Takes the pickles out of what an untrusted server said: nobody gets to see them.
+fn refuse_pickles(message: &mut Message, refusal: &Failure) {
+    let frame = &mut message.frame;
+    if frame.format == Format::Pickle {
+        let failure = Failure { ran: Ran::Yes, ..refusal.clone() };
+        (frame.kind, frame.format, frame.body) = (Kind::Failure, Format::Nothing, failure.encode());
+        message.rest = None;
+    } else if frame.kind == Kind::Failure {
+        frame.body = Failure::without_pickle(&frame.body);
+    }
 }
 
 pub(super) struct ClientUplink {

@@ -9,7 +9,7 @@ mod calling;
 mod connecting;
 mod hearing;
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -24,17 +24,17 @@ use super::session::Session;
 use super::worker::Worker;
 use super::{Counts, Events, Executor, Landings, Large, NodeError, Pace, Slot, Stats};
 use crate::hub::Calls;
-use crate::link::Address;
+use crate::link::Dial;
 use crate::sync::Mutex;
-use crate::wire::{Failure, FailureKind, Frame, Function, Kind, Ran};
+use crate::wire::{Failure, FailureKind, Flags, Format, Frame, Function, Kind, Ran, Token};
 
 /// What a client is made of.
 #[derive(Debug, Clone)]
 pub struct ClientOptions {
     /// The member's name.
     pub name: String,
-    /// Where the server is.
-    pub address: Address,
+    /// Where the server is, and how it is spoken to.
+    pub dial: Dial,
     /// The largest message that is accepted, in bytes.
     pub max_message: u64,
     /// Whether to come back after a loss.
@@ -43,7 +43,10 @@ pub struct ClientOptions {
     pub connect_timeout: Duration,
     /// Whether pickles from the server are read; `None` leaves it to where the server is.
     pub allow_pickle: Option<bool>,
+    /// What the server must know; it is shown that we know it too.
+    pub token: Option<Token>,
 }
+
 #[derive(Debug, Default, PartialEq)]
 enum Phase {
     #[default]
@@ -67,6 +70,8 @@ struct Inner {
     /// How many calls in a row found no other.
     solo: u32,
     server: String,
+    /// What is said of a pickle that the server would not read, and of one that we would not.
+    unread: Unread,
     phase: Phase,
     functions: Vec<Function>,
 }
@@ -78,7 +83,6 @@ pub struct Client {
     chains: AtomicU64,
     /// The largest message that the server accepts.
     server_max: AtomicU64,
-    trusted: AtomicBool,
     executor: Arc<dyn Executor>,
     landings: Arc<dyn Landings>,
     inner: Mutex<Inner>,
@@ -114,7 +118,6 @@ impl Client {
         let first_chain = u64::from(u32::from_le_bytes([a, b, c, d])) << 20 | 1;
         Arc::new_cyclic(|me| Self {
             server_max: options.max_message.into(),
-            trusted: AtomicBool::new(false),
             options,
             incarnation,
             chains: first_chain.into(),
@@ -128,6 +131,7 @@ impl Client {
                 streams: HashSet::new(),
                 solo: 0,
                 server: String::new(),
+                unread: Unread::default(),
                 phase: Phase::New,
                 functions: Vec::new(),
             }),
@@ -156,7 +160,7 @@ impl Client {
                 Err(error) => error,
             };
             let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() || matches!(error, NodeError::Refused(_)) {
+            if left.is_zero() || matches!(error, NodeError::Refused(_) | NodeError::Options(_)) {
                 return Err(error);
             }
             tokio::time::sleep(backoff.next().min(left)).await;
@@ -195,11 +199,6 @@ impl Client {
     /// The largest message that may be sent, in bytes.
     pub fn max_message(&self) -> u64 {
         self.options.max_message.min(self.server_max.load(Ordering::Relaxed))
-    }
-
-    /// Whether pickles from the server are read.
-    pub fn trusts_server(&self) -> bool {
-        self.trusted.load(Ordering::Relaxed)
     }
 
     /// What there is to count.
@@ -321,7 +320,27 @@ impl Client {
     }
 }
 
+/// Whose pickles are refused on a connection.
+#[derive(Debug, Clone, Default)]
+struct Unread {
+    /// Ours, by the server.
+    ours: Option<Failure>,
+    /// The server's, by us.
+    theirs: Option<Failure>,
+}
+
 impl Inner {
+    /// Whether this call may be sent as it is, as far as the last connection knew: neither its
+    /// pickle nor that of its answer may be one that is refused.
+    fn check_pickle(&self, frame: &Frame) -> Result<(), Failure> {
+        if frame.format != Format::Pickle {
+            return Ok(());
+        }
+        let answered = frame.kind == Kind::Call && !frame.flags.has(Flags::ONEWAY);
+        let theirs = self.unread.theirs.as_ref().filter(|_| answered);
+        self.unread.ours.as_ref().or(theirs).cloned().map_or(Ok(()), Err)
+    }
+
     /// Whether calls may still be made; while callbacks end, they may make theirs.
     fn check(&self, nested: bool) -> Result<(), Failure> {
         match &self.phase {

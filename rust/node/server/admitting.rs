@@ -7,23 +7,26 @@ use std::time::Duration;
 use super::hearing::ServerRole;
 use super::{Peer, Server};
 use crate::hub::Joining;
-use crate::link::{Link, Listener};
+use crate::link::{Entrance, Link, Listener};
+use crate::node::challenge::Host;
+use crate::node::greeting::Guest;
 use crate::node::session::{self, Session};
-use crate::node::{GREETING, Pace, greeting};
-use crate::wire::{Decoder, Frame, Hello, Kind, PREAMBLE, Welcome};
+use crate::node::{GREETING, Pace, greeting, trust};
+use crate::wire::{Frame, Kind, PREAMBLE, Welcome};
 
 /// How long the listener rests when the system has no descriptor left.
 const EXHAUSTED: Duration = Duration::from_millis(50);
 
 impl Server {
-    pub(super) async fn listen(self: Arc<Self>, listener: Listener) {
+    pub(super) async fn listen(self: Arc<Self>, listener: Listener, entrance: Entrance) {
+        let entrance = Arc::new(entrance);
         loop {
             tokio::select! {
                 biased;
                 () = self.stop_listening.notified() => break,
                 accepted = listener.accept() => match accepted {
                     Ok(link) => {
-                        tokio::spawn(Arc::clone(&self).serve(link));
+                        tokio::spawn(Arc::clone(&self).serve(link, Arc::clone(&entrance)));
                     }
                     Err(error) => {
                         log::warn!(target: "daffi.node", "can't accept a connection: {error}");
@@ -37,21 +40,26 @@ impl Server {
     }
 
     /// One connection, from its first byte to its last.
-    async fn serve(self: Arc<Self>, link: Box<dyn Link>) {
+    async fn serve(self: Arc<Self>, link: Box<dyn Link>, entrance: Arc<Entrance>) {
         let peer = link.peer();
-        match tokio::time::timeout(GREETING, greeting::greet_client(&*link)).await {
+        let host = Host {
+            name: &self.options.name,
+            incarnation: &self.incarnation,
+            token: self.options.token.as_ref(),
+        };
+        match tokio::time::timeout(GREETING, welcome(link, &entrance, host)).await {
             Err(_) => log::info!(target: "daffi.node", "{peer} did not greet in time"),
-            Ok(Err(failure)) => {
-                log::info!(target: "daffi.node", "{peer} was refused: {}", failure.message);
-            }
+            Ok(Err(why)) => log::info!(target: "daffi.node", "{peer} was refused: {why}"),
             Ok(Ok(None)) => log::info!(target: "daffi.node", "{peer} speaks another protocol"),
-            Ok(Ok(Some((hello, decoder)))) => return self.admit(link, hello, decoder).await,
+            Ok(Ok(Some((link, guest)))) => self.admit(link, guest).await,
         }
-        link.close();
     }
 
-    async fn admit(self: Arc<Self>, link: Box<dyn Link>, hello: Hello, decoder: Decoder) {
-        let trusted = link.trust().holds(self.options.allow_pickle);
+    async fn admit(self: Arc<Self>, link: Box<dyn Link>, guest: Guest) {
+        let Guest { hello, decoder, proof } = guest;
+        let proven = proof.is_some();
+        let pickles = trust::pickles(link.trust(), proven, self.options.allow_pickle);
+        let identity = trust::identity(&*link, proven);
         let key = Arc::new(OnceLock::new());
         let role = Box::new(ServerRole { server: self.me.clone(), key: Arc::clone(&key) });
         let session = Session::new(session::Parts {
@@ -68,12 +76,16 @@ impl Server {
             incarnation: self.incarnation.into(),
             capabilities: Vec::new(),
             limits: self.limits,
+            proof: proof.map(Into::into),
+            no_pickle: pickles.refusal_of_client(&hello.name).map(|failure| failure.message),
         };
-        let mut first = PREAMBLE.to_vec();
+        // Who was asked for the token has it already.
+        let preamble = if proven { Vec::new() } else { PREAMBLE.to_vec() };
+        let mut first = preamble.clone();
         first.extend(Frame::new(Kind::Welcome, 0).with_body(welcome.encode()).encode());
         let refused = {
             let handle = Peer::Remote(Arc::clone(&session));
-            let joining = Joining { handle, hello, trusted, local: false };
+            let joining = Joining { handle, hello, pickles, identity, local: false };
             let mut hub = self.hub.lock();
             let mut out = Vec::new();
             match self.is_over.load(Ordering::Acquire) {
@@ -91,11 +103,22 @@ impl Server {
             }
         };
         if let Some(failure) = refused {
-            session.put_raw(PREAMBLE.to_vec());
+            session.put_raw(preamble);
             session.finish(failure).await;
             return;
         }
         session.flush(Pace::Now);
         session.drive().await;
     }
+}
+
+/// Lets a connection in and hears its greeting; nothing comes back for who is no client of ours. A
+/// link that is dropped is closed.
+async fn welcome(
+    link: Box<dyn Link>,
+    entrance: &Entrance,
+    host: Host<'_>,
+) -> Result<Option<(Box<dyn Link>, Guest)>, String> {
+    let entered = entrance.enter(link).await.map_err(|error| error.to_string())?;
+    greeting::greet_client(entered, host).await.map_err(|failure| failure.message)
 }

@@ -18,10 +18,10 @@ use hearing::LocalUplink;
 use super::session::Session;
 use super::worker::Worker;
 use super::{Counts, Events, Executor, Landings, Large, NodeError, Pace, Stats};
-use crate::hub::{Balance, Hub, Joining, PeerKey};
-use crate::link::{Address, Listener};
+use crate::hub::{Balance, Hub, Identity, Joining, PeerKey, Pickles};
+use crate::link::{Address, Entrance, EntranceOptions, Listener};
 use crate::sync::Mutex;
-use crate::wire::{Failure, FailureKind, Function, Hello, Limits, Member, Presence, Ran};
+use crate::wire::{Failure, FailureKind, Function, Hello, Limits, Member, Presence, Ran, Token};
 
 /// What a Router grants each of its peers: calls that wait for a worker, and their bytes.
 const ROUTER_CREDIT: (u32, u64) = (8192, 32 * 1024 * 1024);
@@ -35,12 +35,16 @@ pub struct ServerOptions {
     pub name: String,
     /// Where it listens.
     pub address: Address,
+    /// What it expects of those who come in.
+    pub entrance: EntranceOptions,
     /// The largest message that is accepted, in bytes.
     pub max_message: u64,
     /// How a worker is picked.
     pub balance: Balance,
     /// Whether pickles are let through; `None` leaves it to where the peer is.
     pub allow_pickle: Option<bool>,
+    /// What a client must know; it is shown that we know it too.
+    pub token: Option<Token>,
 }
 
 #[derive(Debug, Clone)]
@@ -123,6 +127,8 @@ impl Server {
         if self.started.load(Ordering::Acquire) {
             return Ok(());
         }
+        let entrance = Entrance::prepare(&self.options.entrance, &self.options.address);
+        let entrance = entrance.map_err(|error| NodeError::Options(error.to_string()))?;
         let address = &self.options.address;
         let bound = Listener::bind(address).await.map_err(|source| NodeError::Address {
             action: "listen on",
@@ -137,7 +143,7 @@ impl Server {
         self.employ()?;
         self.started.store(true, Ordering::Release);
         if let Some(me) = self.me.upgrade() {
-            tokio::spawn(me.listen(listener));
+            tokio::spawn(me.listen(listener, entrance));
         }
         Ok(())
     }
@@ -153,6 +159,7 @@ impl Server {
             uplink,
             Arc::clone(&self.counts),
             self.options.max_message,
+            None,
         );
         let hello = Hello {
             name,
@@ -163,7 +170,13 @@ impl Server {
             limits: self.limits,
             watch: false,
         };
-        let joining = Joining { handle: Peer::Local, hello, trusted: true, local: true };
+        let joining = Joining {
+            handle: Peer::Local,
+            hello,
+            pickles: Pickles::Read,
+            identity: Identity::Nobody,
+            local: true,
+        };
         let mut hub = self.hub.lock();
         hub.runs_alone();
         let mut out = Vec::new();

@@ -12,7 +12,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::Session;
-use crate::link::Link;
+use crate::link::{Link, Parting, part};
 use crate::wire::{Failure, FailureKind, Frame, Kind};
 
 /// How long a goodbye may take, and how long one that is to leave may stand still.
@@ -191,6 +191,7 @@ impl Session {
 
     async fn say_goodbye(&self, why: &Failure) -> Result<()> {
         self.inbox.lock().ignore();
+        explain(&*self.link, why);
         let goodbye = Frame::new(Kind::Goodbye, 0).with_body(why.encode());
         self.outbox.lock().part(goodbye);
         loop {
@@ -222,34 +223,12 @@ impl Session {
     }
 }
 
-/// Ends our direction, and reads and throws away until the other side has ended its own.
-async fn part(link: &dyn Link, mut discard: impl FnMut() -> Result<usize>) -> Result<()> {
-    while let Err(error) = link.try_finish() {
-        match error.kind() {
-            ErrorKind::WouldBlock => poll_fn(|context| link.poll_writable(context)).await?,
-            ErrorKind::Interrupted => {}
-            _ => return Err(error),
-        }
-    }
-    loop {
-        poll_fn(|context| link.poll_readable(context)).await?;
-        match discard() {
-            Ok(0) => return Ok(()),
-            Ok(_) => {}
-            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-}
-
-/// The same for a link that has no session yet; at most for as long as a goodbye may take.
-pub(in crate::node) async fn part_early(link: &dyn Link) {
-    let mut buffer = bytes::BytesMut::new();
-    let discard = || {
-        buffer.clear();
-        crate::link::receive(link, &mut [], &mut buffer, 4096).map(|(_, count)| count)
+/// Lets a link that has words of its own say why it ends.
+pub(in crate::node) fn explain(link: &dyn Link, why: &Failure) {
+    let parting = match why.kind {
+        FailureKind::Stopping => Parting::Leaving,
+        FailureKind::Protocol => Parting::Fault,
+        _ => Parting::Done,
     };
-    // Whoever does not listen does not get to hear it.
-    let _ = tokio::time::timeout(FAREWELL, part(link, discard)).await;
+    link.explain(parting, &why.message);
 }

@@ -4,23 +4,18 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::talking::{Bell, Functions, call, options};
-use super::{Bare, PATIENCE, pattern};
+use super::{Bare, PATIENCE, pattern, welcome};
 use crate::hub::Lost;
 use crate::link::{Address, Listener};
 use crate::node::{Client, ClientOptions, STRANDED, VecLandings};
-use crate::wire::{
-    Credit, FailureKind, FieldsBuilder, Format, Frame, Key, Kind, Limits, PREAMBLE, WHOLE, Welcome,
-};
+use crate::wire::{Credit, FailureKind, FieldsBuilder, Format, Frame, Key, Kind, PREAMBLE, WHOLE};
 
 /// A server that lets one call wait, and what it hears.
 async fn narrow(listener: &Listener) -> Bare {
     let mut bare = Bare::new(listener.accept().await.unwrap());
     bare.hear_preamble().await;
     assert_eq!(bare.hear().await.unwrap().kind, Kind::Hello);
-    let limits = Limits { max_message: 1 << 20, calls: 1, bytes: 1 << 20 };
-    let (name, incarnation) = ("narrow".into(), [7; 16].into());
-    let welcome = Welcome { name, incarnation, capabilities: Vec::new(), limits };
-    let welcome = Frame::new(Kind::Welcome, 0).with_body(welcome.encode());
+    let welcome = Frame::new(Kind::Welcome, 0).with_body(welcome("narrow", 1).encode());
     bare.say(&[&PREAMBLE[..], &welcome.encode()].concat()).await;
     bare
 }

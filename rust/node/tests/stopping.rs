@@ -27,7 +27,7 @@ async fn a_service_with_calls_that_wait_stops_when_its_time_is_over() {
 async fn whoever_joins_a_server_waits_for_its_goodbyes() {
     for address in addresses() {
         let site = Site::new(address, true).await;
-        let mut bare = Bare::new(link::connect(&site.address).await.unwrap());
+        let mut bare = Bare::new(link::connect(&site.address.clone().into()).await.unwrap());
         let hello = Hello {
             name: "bare".into(),
             incarnation: [7; 16].into(),

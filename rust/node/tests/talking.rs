@@ -11,8 +11,8 @@ use super::{Bare, PATIENCE, addresses, body, pattern};
 use crate::hub::{Balance, Lost};
 use crate::link::{self, Address};
 use crate::node::{
-    Call, Client, ClientOptions, Executor, Incoming, Message, Outcome, Pending, Server,
-    ServerOptions, Slot, Source, Target, VecLandings, Wake,
+    Call, Client, ClientOptions, EntranceOptions, Executor, Incoming, Message, Outcome, Pending,
+    Server, ServerOptions, Slot, Source, Target, VecLandings, Wake,
 };
 use crate::sync::Mutex;
 use crate::wire::{
@@ -111,11 +111,12 @@ fn client(name: &str, address: &Address, executor: Arc<Functions>) -> Arc<Client
 pub(super) fn options(name: &str, address: &Address) -> ClientOptions {
     ClientOptions {
         name: name.into(),
-        address: address.clone(),
+        dial: address.clone().into(),
         max_message: 64 << 20,
         reconnect: false,
         connect_timeout: PATIENCE,
         allow_pickle: None,
+        token: None,
     }
 }
 
@@ -125,9 +126,11 @@ impl Site {
         let options = ServerOptions {
             name: "server".into(),
             address: address.clone(),
+            entrance: EntranceOptions::default(),
             max_message: 64 << 20,
             balance: Balance::RoundRobin,
             allow_pickle: None,
+            token: None,
         };
         let executor = (!routed).then(|| Arc::clone(&functions) as Arc<dyn Executor>);
         let server = Server::new(options, executor, Arc::new(VecLandings));
@@ -294,7 +297,7 @@ async fn a_name_that_is_taken_over_says_so_to_who_had_it() {
 
 /// What a server says to whoever begins with these bytes, and then talks on, up to its end.
 async fn answer_to(address: &Address, first: &[u8]) -> Vec<u8> {
-    let bare = Bare::new(link::connect(address).await.unwrap());
+    let bare = Bare::new(link::connect(&address.clone().into()).await.unwrap());
     bare.say(first).await;
     bare.say(&[b'x'; 20_000]).await;
     let mut heard = bytes::BytesMut::new();

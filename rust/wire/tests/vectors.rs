@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 
 use super::codec::KINDS;
 use crate::wire::{
-    Announcement, Credit, Decoder, Failure, FieldsBuilder, Flags, Format, Frame, Hello, Key, Kind,
-    MAX_FRAME, Member, PREAMBLE, PREAMBLE_LEN, Presence, Question, Segment, Targets, Welcome,
-    WireError, refusal_for,
+    Announcement, Challenge, Credit, Decoder, Failure, FieldsBuilder, Flags, Format, Frame, Hello,
+    Key, Kind, MAX_FRAME, Meeting, Member, PREAMBLE, PREAMBLE_LEN, Party, Presence, Proof, Prover,
+    Question, Segment, Targets, Token, Welcome, WireError, refusal_for,
 };
 
 const FLAGS: [(&str, Flags); 4] = [
@@ -127,6 +127,8 @@ fn read_and_write(frame: &Frame, meaning: &Value) -> Result<Option<(Value, Bytes
     let body = &frame.body;
     Ok(match frame.kind {
         Kind::Hello => Hello::decode(body).map(|v| both(&v, v.encode()))?,
+        Kind::Challenge => Challenge::decode(body).map(|v| both(&v, v.encode()))?,
+        Kind::Proof => Proof::decode(body).map(|v| both(&v, v.encode()))?,
         Kind::Welcome => Welcome::decode(body).map(|v| both(&v, v.encode()))?,
         Kind::Announce => Announcement::decode(body).map(|v| both(&v, v.encode()))?,
         Kind::Ask => Question::decode(body).map(|v| both(&v, v.encode()))?,
@@ -205,5 +207,47 @@ fn first_bytes_are_known_or_refused() {
         if first.len() == PREAMBLE_LEN && entry["highest"] == 1 {
             assert_eq!(first, PREAMBLE);
         }
+    }
+}
+
+/// So many bytes of an entry, written in hexadecimal digits.
+fn bytes_of<const N: usize>(value: &Value) -> [u8; N] {
+    unhex(value.as_str().unwrap()).try_into().unwrap()
+}
+
+#[test]
+fn tokens_are_proven_and_checked() {
+    for entry in vectors("token.json") {
+        let token = Token::new(entry["token"].as_str().unwrap());
+        let nonces = ["client", "server"].map(|who| bytes_of(&entry[who]["nonce"]));
+        let starts = ["client", "server"].map(|who| bytes_of(&entry[who]["incarnation"]));
+        let names = ["client", "server"].map(|who| entry[who]["name"].as_str().unwrap());
+        let binding = (!entry["binding"].is_null()).then(|| bytes_of(&entry["binding"]));
+        let party =
+            |at: usize| Party { nonce: &nonces[at], name: names[at], incarnation: &starts[at] };
+        let binding = binding.as_ref();
+        let meeting = Meeting { client: party(0), server: party(1), binding };
+        let both = [(Prover::Client, "client"), (Prover::Server, "server")];
+        for (prover, who) in both {
+            let said = unhex(entry[format!("{who}_bytes")].as_str().unwrap());
+            assert_eq!(meeting.bytes(prover), said, "{entry}");
+            let proof = bytes_of(&entry[format!("{who}_proof")]);
+            assert_eq!(token.prove(prover, &meeting), proof, "{entry}");
+            assert!(token.holds(prover, &meeting, &proof));
+            for (other, _) in both.iter().filter(|(other, _)| *other != prover) {
+                assert!(!token.holds(*other, &meeting, &proof), "a proof of the other side");
+            }
+            assert!(!Token::new("another").holds(prover, &meeting, &proof));
+            // Each part of it counts.
+            let swapped = Meeting { client: party(1), server: party(0), binding };
+            let elsewhere = Meeting { binding: Some(&[9; 32]), ..meeting };
+            let again = Meeting { client: Party { nonce: &[9; 32], ..party(0) }, ..meeting };
+            let anew = Meeting { server: Party { incarnation: &[9; 16], ..party(1) }, ..meeting };
+            let named = Meeting { client: Party { name: "mallory", ..party(0) }, ..meeting };
+            for other in [swapped, elsewhere, again, anew, named] {
+                assert!(!token.holds(prover, &other, &proof), "{other:?}");
+            }
+        }
+        assert_eq!(format!("{token:?}"), "Token");
     }
 }
