@@ -18,7 +18,7 @@ async function webSocket() {
 }
 
 /**
- * Open a WebSocket; rejects with an InitializationError that names address and reason.
+ * Open a WebSocket; rejects with an InitializationError that names the reason.
  * @param {string} url
  * @param {AbortSignal} signal gives up
  * @returns {Promise<WebSocket>}
@@ -33,7 +33,7 @@ export async function open(url, signal) {
       ? new WebSocket(url)
       : new /** @type {any} */ (WebSocket)(url, { perMessageDeflate: false });
   } catch (error) {
-    throw new InitializationError(`can't connect to ${url}: ${/** @type {Error} */ (error).message}`);
+    throw new InitializationError(/** @type {Error} */ (error).message);
   }
   socket.binaryType = "arraybuffer";
   /** @type {string | undefined} */
@@ -62,7 +62,7 @@ export async function open(url, signal) {
   socket.onopen = socket.onclose = null;
   socket.close();
   signal.throwIfAborted();
-  throw new InitializationError(`can't connect to ${url}: ${reason || (await guess(url, signal))}`);
+  throw new InitializationError(reason || (await guess(url, signal)));
 }
 
 /**

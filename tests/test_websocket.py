@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import ssl
 import struct
 import threading
 import time
@@ -12,6 +13,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from certificates import Certificates
 from sites import Site, engine_alone, over_router
 from upgrades import (
     BINARY,
@@ -196,6 +198,28 @@ def test_the_last_words_of_both_sides() -> None:
             assert peer.hears_goodbye() == "stopping"
             code, reason = peer.closed_with()
             assert code == 1001 and "stopped" in reason
+
+
+def test_the_same_under_tls(certificates: Certificates) -> None:
+    context = ssl.create_default_context(cafile=certificates.ca_file)
+    with Service("server", **certificates.server()) as server:
+        assert server.port is not None
+        with Upgraded(server.port, "Origin: https://localhost:8443", tls=context) as peer:
+            greeting = hello("secure")
+            peer.send(BINARY, greeting[:9], last=False)
+            peer.send(PING, b"in between")
+            peer.send(CONTINUE, greeting[9:])
+            assert peer.receive() == (PONG, b"in between")
+            assert peer.receive()[1][12] == 4
+            peer.send(BINARY, call_add(1))
+            assert peer.hears(ANSWER) == b"3"
+            peer.send(TEXT, b"hello")
+            assert peer.closed_with()[0] == 1003
+        for refused in ("Origin: https://localhost.evil.com", "Origin: null", "Host: localhost"):
+            with Upgraded(server.port, refused, tls=context) as peer:
+                assert peer.status == 403 and peer.body.endswith(b".\r\n")
+        with Upgraded(server.port) as peer:  # without TLS
+            assert peer.status in (400, 426) and b"TLS" in peer.body
 
 
 # Python clients

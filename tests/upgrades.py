@@ -10,6 +10,7 @@ import base64
 import hashlib
 import os
 import socket
+import ssl
 import struct
 from types import TracebackType
 from typing import Any
@@ -78,10 +79,15 @@ class Upgraded:
     """A connection that asked to be a WebSocket: `status`, `headers` and `body` came back."""
 
     def __init__(
-        self, port: int, *changes: str, raw: bytes | None = None, within: float = 5
+        self,
+        port: int,
+        *changes: str,
+        raw: bytes | None = None,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self.socket = socket.create_connection(("127.0.0.1", port), 5)
-        self.socket.settimeout(within)
+        if tls is not None:
+            self.socket = tls.wrap_socket(self.socket, server_hostname="localhost")
         self._come = b""
         asked = request(port, *changes) if raw is None else raw
         try:
