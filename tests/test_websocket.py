@@ -121,22 +121,28 @@ def test_a_ping_is_answered(port: int) -> None:
 @pytest.mark.parametrize(
     ("code", "sent"),
     [
-        (1002, frame(BINARY, b"x", mask=False)),
-        (1003, frame(TEXT, b"hello")),
-        (1002, b"\xc2\x80\0\0\0\0"),
-        (1002, frame(3)),
-        (1002, frame(11)),
-        (1002, frame(CONTINUE, b"x")),
-        (1002, frame(BINARY, b"x", last=False) + frame(BINARY, b"y")),
-        (1002, frame(PING, b"x", last=False)),
-        (1002, b"\x89\xfe\x00\x7e\0\0\0\0"),
-        (1002, b"\x82\xfe\x00\x01\0\0\0\0"),
-        (1009, b"\x82\xff" + struct.pack(">Q", 1 << 30) + b"\0\0\0\0"),
-        (1009, b"\x82\xff" + struct.pack(">Q", (1 << 64) - 1) + b"\0\0\0\0"),
-        (1002, frame(CLOSE, b"\x03")),
-        (1002, frame(CLOSE, struct.pack(">H", 999))),
-        (1007, frame(CLOSE, struct.pack(">H", 1000) + b"\xff")),
-        (1008, frame(PING) * 1100),
+        pytest.param(1002, frame(BINARY, b"x", mask=False), id="unmasked"),
+        pytest.param(1003, frame(TEXT, b"hello"), id="text"),
+        pytest.param(1002, b"\xc2\x80\0\0\0\0", id="a reserved bit"),
+        pytest.param(1002, frame(3), id="kind 3"),
+        pytest.param(1002, frame(11), id="kind 11"),
+        pytest.param(1002, frame(CONTINUE, b"x"), id="nothing to go on with"),
+        pytest.param(
+            1002, frame(BINARY, b"x", last=False) + frame(BINARY, b"y"), id="a message in a message"
+        ),
+        pytest.param(1002, frame(PING, b"x", last=False), id="half a ping"),
+        pytest.param(1002, b"\x89\xfe\x00\x7e\0\0\0\0", id="a long ping"),
+        pytest.param(1002, b"\x82\xfe\x00\x01\0\0\0\0", id="a length too long"),
+        pytest.param(1009, b"\x82\xff" + struct.pack(">Q", 1 << 30) + b"\0\0\0\0", id="a gibibyte"),
+        pytest.param(
+            1009, b"\x82\xff" + struct.pack(">Q", (1 << 64) - 1) + b"\0\0\0\0", id="2^64-1"
+        ),
+        pytest.param(1002, frame(CLOSE, b"\x03"), id="half a code"),
+        pytest.param(1002, frame(CLOSE, struct.pack(">H", 999)), id="no such code"),
+        pytest.param(
+            1007, frame(CLOSE, struct.pack(">H", 1000) + b"\xff"), id="a reason that is not UTF-8"
+        ),
+        pytest.param(1008, frame(PING) * 1100, id="pings without end"),
     ],
 )
 @pytest.mark.parametrize("greeted", [True, False])
