@@ -189,7 +189,7 @@ def programs() -> Iterator[Programs]:
         yield started
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def elsewhere() -> Iterator[Elsewhere]:
     """Another machine, as far as the network goes."""
     with contextlib.ExitStack() as stack:
