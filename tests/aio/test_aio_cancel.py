@@ -270,12 +270,12 @@ async def aio_waits_for_itself(key: int) -> None:
 @pytest.mark.timeout(120)
 @pytest.mark.site(worker={"workers": 50})
 async def test_ten_thousand_random_cancels_leave_nothing(place: Place) -> None:
-    random.seed(7)
+    dice = random.Random(7)
 
     def make() -> Any:
-        seconds = random.choice([0, 0.001, 0.005, 0.02])
-        timeout = random.choice([None, None, 0.003, 5])
-        style = random.random()
+        seconds = dice.choice([0, 0.001, 0.005, 0.02])
+        timeout = dice.choice([None, None, 0.003, 5])
+        style = dice.random()
         if style < 0.6:
             return place.conn.rpc(timeout=timeout).aio_linger(seconds)
         if style < 0.8:
@@ -286,9 +286,9 @@ async def test_ten_thousand_random_cancels_leave_nothing(place: Place) -> None:
 
     async def one() -> None:
         call = make()
-        task = asyncio.create_task(call) if random.random() < 0.5 else asyncio.ensure_future(call)
-        if random.random() < 0.8:
-            await asyncio.sleep(random.choice([0, 0, 0.001, 0.004]))
+        task = asyncio.create_task(call) if dice.random() < 0.5 else asyncio.ensure_future(call)
+        if dice.random() < 0.8:
+            await asyncio.sleep(dice.choice([0, 0, 0.001, 0.004]))
             task.cancel()
         await asyncio.wait([task])
         if not task.cancelled():
