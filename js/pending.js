@@ -125,6 +125,11 @@ export class Pending {
 
   /** @param {unknown} error */
   fail(error) {
+    if (error instanceof CallTimeout && error.timeout === null) {
+      // The worker was quicker to notice; how long it was is known here.
+      error.timeout = this.#about.timeout;
+      error.elapsed = performance.now() - this.#began;
+    }
     if (this.#end()) this.#reject(error);
   }
 
