@@ -8,6 +8,7 @@
 //! | `handshake` | the first messages, on either side |
 //! | `explaining` | what went wrong, and what to pass |
 //! | `identity` | whom a certificate names |
+//! | `room` | where what was decrypted goes |
 
 mod accepting;
 mod dialling;
@@ -15,12 +16,12 @@ mod explaining;
 mod files;
 mod handshake;
 mod identity;
+mod room;
 #[cfg(test)]
 mod tests;
 
 use std::fmt;
 use std::io::{self, BufRead, ErrorKind, IoSlice, Write};
-use std::mem::MaybeUninit;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -34,6 +35,7 @@ pub use accepting::ServerTls;
 pub(super) use accepting::{Acceptor, HANDSHAKE};
 pub use dialling::ClientTls;
 use explaining::Side;
+use room::Room;
 #[cfg(test)]
 pub(super) use tests::secured;
 
@@ -42,7 +44,9 @@ use crate::sync::Mutex;
 
 /// How much one read from below takes, in bytes: at first, and where much comes.
 const SMALL_READ: usize = 4 * 1024;
-const LARGE_READ: usize = 64 * 1024;
+const LARGE_READ: usize = 256 * 1024;
+/// How much is encrypted before it is written, in bytes.
+const WRITE: usize = 256 * 1024;
 /// What the value is made from that only the two ends know.
 const BINDING: &[u8] = b"EXPORTER-daffi";
 
@@ -103,13 +107,14 @@ impl Tls {
     /// `incoming` is what came behind the handshake.
     fn new(
         below: Box<dyn Link>,
-        session: Connection,
+        mut session: Connection,
         incoming: BytesMut,
         side: Side,
         verified: bool,
     ) -> Result<Self, LinkError> {
         let binding = session.export_keying_material([0; 32], BINDING, None);
         let binding = binding.map_err(|error| LinkError::Protocol(error.to_string()))?;
+        session.set_buffer_limit(Some(WRITE));
         let certificate = session.peer_certificates().and_then(<[_]>::first);
         let identity = certificate.filter(|_| verified);
         let identity = identity.map(|der| identity::of(der).unwrap_or_else(|| der.to_vec()));
@@ -197,7 +202,7 @@ impl State {
 
 impl Link for Tls {
     fn try_read(&self, slices: &mut [MaybeUninitSlice<'_>]) -> io::Result<usize> {
-        let mut room = Room { slices, at: (0, 0), filled: 0 };
+        let mut room = Room::new(slices);
         let mut state = self.state.lock();
         loop {
             let ended = state.hand_out(&mut room);
@@ -317,41 +322,5 @@ impl Write for Below<'_> {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
-    }
-}
-
-/// Slices that are filled in their order.
-struct Room<'a, 'b> {
-    slices: &'a mut [MaybeUninitSlice<'b>],
-    /// Which of them comes next, and from where.
-    at: (usize, usize),
-    filled: usize,
-}
-
-impl Room<'_, '_> {
-    fn rest(&mut self) -> &mut [MaybeUninit<u8>] {
-        while let Some(slice) = self.slices.get(self.at.0)
-            && slice.len() <= self.at.1
-        {
-            self.at = (self.at.0 + 1, 0);
-        }
-        let slice = self.slices.get_mut(self.at.0);
-        slice.and_then(|slice| slice.get_mut(self.at.1..)).unwrap_or_default()
-    }
-
-    fn is_full(&mut self) -> bool {
-        self.rest().is_empty()
-    }
-
-    /// Takes the beginning of these bytes, as far as the next slice goes; says how many.
-    fn take(&mut self, bytes: &[u8]) -> usize {
-        let rest = self.rest();
-        let count = rest.len().min(bytes.len());
-        for (place, byte) in rest.iter_mut().zip(bytes) {
-            place.write(*byte);
-        }
-        self.at.1 += count;
-        self.filled += count;
-        count
     }
 }
