@@ -28,8 +28,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
-use rustls::Connection;
 use rustls::crypto::{CryptoProvider, ring};
+use rustls::{CipherSuite, Connection};
 
 pub use accepting::ServerTls;
 pub(super) use accepting::{Acceptor, HANDSHAKE};
@@ -91,9 +91,19 @@ impl Failed {
     }
 }
 
-/// The algorithms that we use.
+/// The algorithms that we use: those of ring, and of the keys the shorter first, which nobody can
+/// guess either.
 fn provider() -> Arc<CryptoProvider> {
-    Arc::new(ring::default_provider())
+    let mut provider = ring::default_provider();
+    provider.cipher_suites.sort_by_key(|suite| {
+        !matches!(
+            suite.suite(),
+            CipherSuite::TLS13_AES_128_GCM_SHA256
+                | CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256
+                | CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256
+        )
+    });
+    Arc::new(provider)
 }
 
 impl fmt::Debug for Tls {
@@ -160,18 +170,25 @@ impl State {
         result.map(|_| ())
     }
 
-    /// Decrypts the beginning of what came.
+    /// Decrypts the beginning of what came: as much as rustls takes at once, which keeps its buffer
+    /// large while much comes.
     fn decrypt(&mut self) {
-        let mut input = &*self.incoming;
-        let taken = self.session.read_tls(&mut input);
-        let result = self.session.process_new_packets();
-        match taken {
-            Ok(count) => self.incoming.advance(count),
-            Err(error) => {
-                self.failed = Some(Failed::Tls(rustls::Error::General(error.to_string())))
+        let mut fed = 0;
+        while let Some(mut input) = self.incoming.get(fed..).filter(|input| !input.is_empty()) {
+            match self.session.read_tls(&mut input) {
+                // Nothing counts that comes behind the end.
+                Ok(0) => fed = self.incoming.len(),
+                Ok(count) => fed += count,
+                Err(_) if fed > 0 => break,
+                Err(error) => {
+                    let error = rustls::Error::General(error.to_string());
+                    self.failed = Some(Failed::Tls(error));
+                    break;
+                }
             }
         }
-        if let Err(error) = result {
+        self.incoming.advance(fed);
+        if let Err(error) = self.session.process_new_packets() {
             self.failed = Some(Failed::Tls(error));
         }
         if self.failed.is_some() {
