@@ -16,7 +16,7 @@ import { Pending } from "./pending.js";
 import { Events } from "./presence.js";
 import { Session, failed } from "./session.js";
 import { failureFrame } from "./transfers.js";
-import { WINDOW, Worker } from "./worker.js";
+import { WINDOW, Worker, currentSignal } from "./worker.js";
 
 /** @typedef {import("./codec.js").Frame} Frame */
 /** @typedef {import("./errors.js").Failure} Failure */
@@ -142,15 +142,17 @@ export class DaffiClient {
   }
 
   /**
-   * Take no new calls, let those that run end, for at most 10 s, and say goodbye.
+   * Take no new calls, let those that run end, for at most 10 s, and say goodbye. In a callback,
+   * before its first `await`, it does not wait for that one.
    * @returns {Promise<void>}
    */
   stop() {
-    this.#leaving ??= this.#stop();
+    this.#leaving ??= this.#stop(currentSignal());
     return this.#leaving;
   }
 
-  async #stop() {
+  /** @param {AbortSignal} [inside] of the call that asks for it */
+  async #stop(inside) {
     if (this.#phase === "over") return;
     const [session, worker] = [this.#session, this.#worker];
     this.#phase = "stopping";
@@ -163,7 +165,7 @@ export class DaffiClient {
         const leaving = new Pending(this.#node, frame(Kind.LEAVING, 0), about, () => leaving.resolve(0));
         await leaving.start().promise.catch(() => {});
       }
-      const done = () => worker.isIdle && this.#calls.size === 0 && session.isWritten;
+      const done = () => worker.isIdle(inside) && this.#calls.size === 0 && session.isWritten;
       while (!session.isOver && !done() && performance.now() < until) {
         await new Promise((resolve) => setTimeout(resolve, GLANCE));
       }

@@ -1,12 +1,13 @@
 /**
  * One attempt to reach a server, and the pauses between several.
  *
- * Imports `errors`, `greeting` and `socket` of ours.
+ * Imports `codec`, `errors`, `greeting` and `socket` of ours.
  */
 
-import { DaffiError, InitializationError } from "./errors.js";
+import { CodecError } from "./codec.js";
+import { DaffiError, InitializationError, ProtocolError } from "./errors.js";
 import { Hearing, greet } from "./greeting.js";
-import { open } from "./socket.js";
+import { hangUp, open } from "./socket.js";
 
 /** The longest pause before an attempt to come back, in ms. */
 const LONGEST_PAUSE = 5000;
@@ -39,11 +40,14 @@ export async function reach(url, hello, token, timeout, signals) {
     attempt.signal.throwIfAborted();
     return { socket, welcome, rest: hearing.rest() };
   } catch (error) {
-    if (socket) socket.onclose = socket.onmessage = null;
-    socket?.close();
-    if (!(error instanceof InitializationError)) throw error;
-    error.message = `can't connect to ${url}: ${error.message}`;
-    throw error;
+    if (socket) {
+      socket.onclose = socket.onmessage = null;
+      hangUp(socket);
+    }
+    const told = error instanceof CodecError ? new ProtocolError(error.message) : error;
+    if (!(told instanceof InitializationError)) throw told;
+    told.message = `can't connect to ${url}: ${told.message}`;
+    throw told;
   } finally {
     clearTimeout(timer);
     for (const signal of signals) signal.removeEventListener("abort", give);

@@ -1,31 +1,22 @@
 /**
  * `conn.rpc(...).name(args)`: the six styles of calls, and questions about who is there.
  *
- * Imports `codec`, `errors`, `formats`, `greeting`, `pending` and `streams` of ours.
+ * Imports `codec`, `errors`, `formats`, `greeting`, `options`, `pending` and `streams` of ours.
  */
 
 import { Flag, Key, Kind, MAX_FIELDS, MAX_NAME, frame, nameOf, utf8 } from "./codec.js";
 import { MessageTooLarge, Overloaded, TransmissionFailure, fromFailure } from "./errors.js";
-import { formatOf, packArguments, packMap, unpackMap, unpackResult } from "./formats.js";
-import { readFailure } from "./greeting.js";
+import { packArguments, packMap, unpackMap, unpackResult } from "./formats.js";
+import { readFailure, readNames } from "./greeting.js";
+import { checkedCall, checkedTimeout, checkedWait } from "./options.js";
 import { Pending } from "./pending.js";
 import { Stream, isSequence, opening, pour } from "./streams.js";
 
 /** @typedef {import("./codec.js").Frame} Frame */
-/** @typedef {import("./formats.js").Serde} Serde */
 
-/**
- * Options of a call.
- * @typedef {object} Options
- * @property {number | null} [timeout] in ms; `null`: for ever. Of a stream, for each item
- * @property {string} [receiver] who is to run it; else whoever's turn it is
- * @property {Serde} [serde] how arguments and result are written; "json" where nothing is said
- * @property {Record<string, unknown>} [kwargs] keyword arguments
- * @property {AbortSignal} [signal] gives the call up, here and where it runs
- */
-
-/** Options of a cast: one name, several, or everybody who offers the function.
- * @typedef {Omit<Options, "receiver"> & {receiver?: string | string[]}} CastOptions */
+/** @typedef {import("./options.js").Options} Options */
+/** @typedef {import("./options.js").CastOptions} CastOptions */
+/** @typedef {import("./options.js").WaitOptions} WaitOptions */
 
 /** What a call returns to: functions by name.
  * @typedef {Record<string, (...args: any[]) => Promise<any>>} Remote */
@@ -74,7 +65,7 @@ export class Connection {
    * @param {Options} [options]
    */
   rpc(options = {}) {
-    const { receivers, format } = checked(options, false);
+    const { receivers, format } = checkedCall(options, false);
     return remote(async (name, args) => {
       const pending = this.#pending(name, args, options, { format, receivers }, (came) => {
         if (came.kind === Kind.ANSWER) pending.resolve(unpackResult(came));
@@ -90,7 +81,7 @@ export class Connection {
    * @param {CastOptions} [options]
    */
   cast(options = {}) {
-    const { receivers, format } = checked(options, true);
+    const { receivers, format } = checkedCall(options, true);
     return remote(async (name, args) => {
       /** Who was asked, in order. @type {string[]} */
       let targets = [];
@@ -107,7 +98,7 @@ export class Connection {
       const about = { format, receivers, flags, missing: partial };
       const pending = this.#pending(name, args, options, about, (frame) => {
         if (frame.kind === Kind.TARGETS) {
-          targets = /** @type {string[]} */ (unpackMap(frame.body));
+          targets = readNames(frame.body);
         } else if (!(frame.flags & Flag.PART)) {
           pending.fail(failure(frame, name));
         } else {
@@ -170,7 +161,7 @@ export class Connection {
   /**
    * Resolves when all of them are there.
    * @param {string | string[]} names
-   * @param {{timeout?: number | null, signal?: AbortSignal}} [options]
+   * @param {WaitOptions} [options]
    */
   async waitForMembers(names, options = {}) {
     const all = typeof names === "string" ? [names] : [...names];
@@ -180,7 +171,7 @@ export class Connection {
   /**
    * Resolves when somebody offers it.
    * @param {string} name
-   * @param {{timeout?: number | null, signal?: AbortSignal}} [options]
+   * @param {WaitOptions} [options]
    */
   async waitForFunction(name, options = {}) {
     await this.#ask({ ask: "wait_function", name }, `waitForFunction(${name})`, options);
@@ -189,10 +180,11 @@ export class Connection {
   /**
    * @param {object} question
    * @param {string} call
-   * @param {{timeout?: number | null, signal?: AbortSignal}} options
+   * @param {WaitOptions} options
    * @returns {Promise<Frame>}
    */
-  async #ask(question, call, { timeout = null, signal }) {
+  async #ask(question, call, options) {
+    const { timeout = null, signal } = checkedWait(options);
     this.#node.check(this.#isNested);
     const about = { call, timeout: this.#left(timeout), signals: this.#signals(signal) };
     const asked = frame(Kind.ASK, 0, { body: packMap(question) });
@@ -208,7 +200,7 @@ export class Connection {
    * @param {boolean} cast
    */
   #posting(options, cast) {
-    const { receivers, format } = checked(options, cast);
+    const { receivers, format } = checkedCall(options, cast);
     const flags = Flag.ONEWAY | (cast ? Flag.CAST : 0);
     return remote((name, args) => {
       const { calls, session } = this.#node;
@@ -231,7 +223,7 @@ export class Connection {
    * @param {boolean} oneway
    */
   #streaming(options, oneway) {
-    const { receivers, format } = checked(options, false);
+    const { receivers, format } = checkedCall(options, false);
     /** Streams that take single items, by function. @type {Map<string, Stream>} */
     const kept = new Map();
     const owner = remote(async (name, args) => {
@@ -327,11 +319,9 @@ export class Connection {
    */
   #left(timeout = this.#node.defaultTimeout) {
     const { deadline } = this.#scope;
-    if (timeout !== null && !(timeout >= 0)) {
-      throw new TypeError(`timeout is a number of milliseconds, or null, not ${timeout}`);
-    }
-    if (deadline === undefined) return timeout;
-    return Math.min(timeout ?? Infinity, Math.max(0, deadline - performance.now()));
+    const limit = checkedTimeout(timeout);
+    if (deadline === undefined) return limit;
+    return Math.min(limit ?? Infinity, Math.max(0, deadline - performance.now()));
   }
 
   /** @param {AbortSignal} [signal] */
@@ -362,20 +352,6 @@ function remote(call) {
       return found;
     },
   });
-}
-
-/**
- * @param {CastOptions} options
- * @param {boolean} several
- */
-function checked({ receiver, serde = "json" }, several) {
-  const format = formatOf(serde);
-  if (receiver === undefined) return { receivers: [], format };
-  if (typeof receiver === "string") return { receivers: [receiver], format };
-  if (several && receiver.length && receiver.every((name) => typeof name === "string")) {
-    return { receivers: receiver, format };
-  }
-  throw new TypeError(`receiver is a name${several ? " or an array of names" : ""}, not ${receiver}`);
 }
 
 /**

@@ -16,9 +16,9 @@ export * from "./errors.js";
 export { currentCall } from "./worker.js";
 
 /** @typedef {import("./options.js").ClientOptions} ClientOptions */
-/** @typedef {import("./connection.js").CastOptions} CastOptions */
+/** @typedef {import("./options.js").CastOptions} CastOptions */
 /** @typedef {import("./connection.js").Member} Member */
-/** @typedef {import("./connection.js").Options} Options */
+/** @typedef {import("./options.js").Options} Options */
 /** @typedef {import("./presence.js").Presence} Presence */
 /** @typedef {import("./worker.js").Callback} Callback */
 /** @typedef {import("./worker.js").CurrentCall} CurrentCall */

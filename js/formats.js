@@ -6,7 +6,7 @@
  */
 
 import { decode, encode } from "@msgpack/msgpack";
-import { Flag, Format, text, utf8 } from "./codec.js";
+import { CodecError, Flag, Format, text, utf8 } from "./codec.js";
 import { SerializationError } from "./errors.js";
 
 /** @typedef {"json" | "msgpack" | "raw"} Serde */
@@ -108,12 +108,16 @@ export function packMap(value) {
 }
 
 /**
- * Read one of the wire's own bodies. An error where it is no MessagePack.
+ * Read one of the wire's own bodies; a CodecError where it is no MessagePack.
  * @param {Uint8Array} body
  * @returns {unknown}
  */
 export function unpackMap(body) {
-  return decode(body);
+  try {
+    return decode(body);
+  } catch (error) {
+    throw new CodecError("body", `a body that is no MessagePack: ${messageOf(error)}`);
+  }
 }
 
 /**

@@ -192,13 +192,7 @@ export function announcements(functions) {
  * @returns {Record<string, unknown>}
  */
 export function readMap(body) {
-  /** @type {unknown} */
-  let value;
-  try {
-    value = unpackMap(body);
-  } catch (error) {
-    throw new CodecError("body", `a body that is no MessagePack: ${/** @type {Error} */ (error).message}`);
-  }
+  const value = unpackMap(body);
   if (!isMap(value)) throw new CodecError("body", "a body that is no map");
   return value;
 }
@@ -248,6 +242,19 @@ function plainArguments(packed) {
   } catch {
     return undefined; // they only add to the message
   }
+}
+
+/**
+ * Read whom a cast went to.
+ * @param {Uint8Array} body
+ * @returns {string[]}
+ */
+export function readNames(body) {
+  const names = unpackMap(body);
+  if (!Array.isArray(names) || !names.every((name) => typeof name === "string")) {
+    throw new CodecError("body", "targets of a cast that are no names");
+  }
+  return names;
 }
 
 /**

@@ -1,8 +1,11 @@
 /**
- * What a client is made of, checked. Imports `errors` of ours.
+ * What clients are made of and what calls are told, checked. Imports `errors` and `formats` of ours.
  */
 
 import { InitializationError } from "./errors.js";
+import { formatOf, isMap } from "./formats.js";
+
+/** @typedef {import("./formats.js").Serde} Serde */
 
 /**
  * @typedef {object} ClientOptions
@@ -17,6 +20,22 @@ import { InitializationError } from "./errors.js";
  * @property {number} [maxMessage] bytes of the largest message; 1 GiB
  */
 
+/**
+ * Options of a call.
+ * @typedef {object} Options
+ * @property {number | null} [timeout] in ms; `null`: for ever. Of a stream, for each item
+ * @property {string} [receiver] who is to run it; else whoever's turn it is
+ * @property {Serde} [serde] how arguments and result are written; "json" where nothing is said
+ * @property {Record<string, unknown>} [kwargs] keyword arguments
+ * @property {AbortSignal} [signal] gives the call up, here and where it runs
+ */
+
+/** Options of waiting for somebody.
+ * @typedef {{timeout?: number | null, signal?: AbortSignal}} WaitOptions */
+
+/** Options of a cast: one name, several, or everybody who offers the function.
+ * @typedef {Omit<Options, "receiver"> & {receiver?: string | string[]}} CastOptions */
+
 const DEFAULTS = {
   autoreconnect: true,
   reconnectDelay: 100,
@@ -25,6 +44,22 @@ const DEFAULTS = {
   workers: 100,
   maxMessage: 2 ** 30,
 };
+
+const positive = (/** @type {unknown} */ value) => Number.isFinite(value) && Number(value) > 0;
+const whole = (/** @type {unknown} */ value) => Number.isSafeInteger(value) && Number(value) > 0;
+
+/** What the options of a client may be. @type {Record<string, [(value: any) => boolean, string]>} */
+const RULES = {
+  autoreconnect: [(value) => typeof value === "boolean", "true or false"],
+  reconnectDelay: [positive, "a number of milliseconds above 0"],
+  connectTimeout: [positive, "a number of milliseconds above 0"],
+  defaultTimeout: [(value) => value === null || value >= 0, "a number of milliseconds, or null"],
+  workers: [whole, "a whole number from 1 on"],
+  maxMessage: [whole, "a whole number of bytes from 1 on"],
+};
+
+/** The longest timeout that is one, in ms: what is longer is for ever. Some three centuries. */
+const LONGEST_TIMEOUT = 1e13;
 
 /**
  * Check what was passed; InitializationError says what is wrong with it.
@@ -37,13 +72,17 @@ export function checked(name, options, incarnation) {
     throw new InitializationError(`a name is a text that is not empty, not ${String(name)}`);
   }
   const { wsUrl, token, ...others } = options ?? {};
-  const unknown = Object.keys(others).find((key) => !Object.hasOwn(DEFAULTS, key));
-  if (unknown) throw new InitializationError(`there is no option ${unknown}`);
+  const given = Object.entries(others).filter(([, value]) => value !== undefined);
+  for (const [key, value] of given) {
+    if (!Object.hasOwn(RULES, key)) throw new InitializationError(`there is no option ${key}`);
+    const [fits, rule] = RULES[key];
+    if (!fits(value)) throw new InitializationError(`${key} is ${rule}, not ${String(value)}`);
+  }
   return {
     name: /** @type {string | null | undefined} */ (name) ?? madeUp(incarnation),
     url: checkedUrl(wsUrl),
     token: checkedToken(token),
-    options: { ...DEFAULTS, ...others },
+    options: { ...DEFAULTS, ...Object.fromEntries(given) },
   };
 }
 
@@ -89,3 +128,63 @@ function checkedToken(token) {
   throw new InitializationError("token is a text that is not empty");
 }
 
+const WAITS = ["timeout", "signal"];
+const CALLS = ["timeout", "receiver", "serde", "kwargs", "signal"];
+
+/**
+ * Check the options of a call; TypeError says what is wrong with them.
+ * @param {CastOptions} options
+ * @param {boolean} several whether it may have several receivers
+ */
+export function checkedCall(options, several) {
+  const { receiver, serde = "json", kwargs = {} } = checkedOptions(options, CALLS);
+  if (!isMap(kwargs)) throw new TypeError(`kwargs is an object, not ${String(kwargs)}`);
+  const format = formatOf(serde);
+  if (receiver === undefined) return { receivers: [], format };
+  if (typeof receiver === "string") return { receivers: [receiver], format };
+  if (several && Array.isArray(receiver) && receiver.length && receiver.every((name) => typeof name === "string")) {
+    return { receivers: receiver, format };
+  }
+  const rule = several ? "a name or an array of names, at least one" : "a name";
+  throw new TypeError(`receiver is ${rule}, not ${JSON.stringify(receiver)}`);
+}
+
+/**
+ * Check the options of waiting.
+ * @param {WaitOptions} options
+ * @returns {WaitOptions}
+ */
+export function checkedWait(options) {
+  return checkedOptions(options, WAITS);
+}
+
+/**
+ * @template {WaitOptions} T
+ * @param {T} options
+ * @param {string[]} known
+ * @returns {T}
+ */
+function checkedOptions(options, known) {
+  if (!isMap(options)) throw new TypeError(`options are an object, not ${String(options)}`);
+  const unknown = Object.keys(options).find((key) => !known.includes(key));
+  if (unknown) throw new TypeError(`there is no option ${unknown}: there are ${known.join(", ")}`);
+  const { timeout, signal } = options;
+  if (timeout !== undefined) checkedTimeout(timeout);
+  if (signal !== undefined && typeof signal?.addEventListener !== "function") {
+    throw new TypeError("signal is an AbortSignal; of an AbortController it is .signal");
+  }
+  return options;
+}
+
+/**
+ * Check a timeout. What no clock can show is for ever.
+ * @param {number | null} timeout
+ * @returns {number | null}
+ */
+export function checkedTimeout(timeout) {
+  if (timeout === null) return null;
+  if (typeof timeout !== "number" || !(timeout >= 0)) {
+    throw new TypeError(`timeout is a number of milliseconds, or null, not ${String(timeout)}`);
+  }
+  return timeout > LONGEST_TIMEOUT ? null : timeout;
+}

@@ -3,13 +3,14 @@
  *
  * What is written in one turn of the event loop leaves as one WebSocket message. A large message
  * leaves in pieces, as far as its receiver allows and the socket takes it; small ones pass between
- * them. Calls are not known here. Imports `codec`, `formats`, `greeting` and
- * `transfers` of ours.
+ * them. Calls are not known here. Imports `codec`, `formats`, `greeting`,
+ * `socket` and `transfers` of ours.
  */
 
 import { CodecError, Flag, Key, Kind, WHOLE, encode, frame, numberOf, readFrame, readNumbers } from "./codec.js"; // prettier-ignore
 import { packMap } from "./formats.js";
 import { readFailure } from "./greeting.js";
+import { hangUp } from "./socket.js";
 import { Arrivals, Departures, joined } from "./transfers.js";
 
 /** @typedef {import("./codec.js").Frame} Frame */
@@ -71,7 +72,8 @@ export class Session {
       (frame, why) => (why ? role.dropped(frame, why) : role.arrived(frame)),
     );
     socket.onmessage = ({ data }) => this.#hear(data instanceof ArrayBuffer && new Uint8Array(data));
-    socket.onerror = null;
+    // It closes after that by itself; on Node an error that nobody hears would end the process.
+    socket.onerror = () => {};
     socket.onclose = ({ code, reason }) => {
       const why = reason ? `: ${reason}` : code === 1006 ? "" : ` (code ${code})`;
       this.close(failed("disconnected", `it closed the connection${why}`));
@@ -250,7 +252,8 @@ export class Session {
     // Where we did not get to look, the silence may be our own: what came meanwhile is read first.
     if (late) this.#heardAt = Math.max(this.#heardAt, now - DEAD_AFTER / 2);
     if (now - this.#heardAt > DEAD_AFTER) {
-      return this.close(failed("disconnected", `it was silent for ${DEAD_AFTER / 1000} s`));
+      this.close(failed("disconnected", `it was silent for ${DEAD_AFTER / 1000} s`));
+      return hangUp(this.#socket);
     }
     if (now - this.#sentAt >= PING_AFTER - BEAT / 2) this.send(frame(Kind.PING, 0));
   }

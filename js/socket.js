@@ -6,6 +6,9 @@
 
 import { InitializationError } from "./errors.js";
 
+/** Characters of what a server says when it refuses. */
+const MOST_TEXT = 1000;
+
 /** The browser's WebSocket, or the one of the package `ws`. */
 async function webSocket() {
   if (globalThis.WebSocket) return globalThis.WebSocket;
@@ -41,7 +44,7 @@ export async function open(url, signal) {
   const opened = await new Promise((resolve) => {
     socket.onopen = () => resolve(true);
     socket.onerror = (event) => {
-      reason = /** @type {any} */ (event).message;
+      reason = told(/** @type {any} */ (event));
       resolve(false);
     };
     socket.onclose = () => resolve(false);
@@ -51,8 +54,15 @@ export async function open(url, signal) {
     async function refused(_, response) {
       reason = `it refuses: ${response.statusCode}`;
       let text = "";
-      for await (const part of response) text += new TextDecoder().decode(part);
-      reason = text.trim() || reason;
+      try {
+        for await (const part of response) {
+          text += new TextDecoder().decode(part);
+          if (text.length > MOST_TEXT) break;
+        }
+      } catch {
+        // What had come by then is what there is.
+      }
+      if (isForPeople(text)) reason = text.trim();
       resolve(false);
     }
     signal.addEventListener("abort", () => resolve(false), { once: true });
@@ -63,6 +73,19 @@ export async function open(url, signal) {
   socket.close();
   signal.throwIfAborted();
   throw new InitializationError(reason || (await guess(url, signal)));
+}
+
+/** What the package `ws` says of an error; a browser says nothing.
+ * @param {{message?: string, error?: {code?: string}}} event */
+function told({ message, error }) {
+  const unknown = /^(UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_)/.test(error?.code ?? "");
+  return unknown ? `${message}: name the file of its CA in NODE_EXTRA_CA_CERTS` : message;
+}
+
+/** Whether a refusal is a sentence, rather than the page of some web server.
+ * @param {string} text */
+function isForPeople(text) {
+  return text.trim() !== "" && text.length <= MOST_TEXT && !text.trimStart().startsWith("<");
 }
 
 /**
@@ -76,11 +99,23 @@ async function guess(url, signal) {
   try {
     await fetch(address, { mode: "no-cors", cache: "no-store", signal });
   } catch {
-    return "nobody answers there, or not in a way that a browser may hear. Is the server running?";
+    const text = "nobody answers there, or not in a way that a browser may hear. Is the server running?";
+    if (!address.startsWith("https")) return text;
+    return `${text} Does the browser accept its certificate? Opened as a page, ${address} says so`;
   }
   const origin = globalThis.location?.origin ?? "this origin";
   return (
     `somebody is there, but refuses WebSockets from ${origin}. ` +
     `If it is a server of daffi, give it allowed_origins=["${origin}"]`
   );
+}
+
+/**
+ * Close without waiting for an answer, as far as one can: the package `ws` would wait for half a
+ * minute, and keep Node alive for as long.
+ * @param {WebSocket} socket
+ */
+export function hangUp(socket) {
+  /** @type {any} */ (socket).terminate?.();
+  socket.close();
 }

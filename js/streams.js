@@ -17,7 +17,8 @@ export class Stream {
   #oneway;
   #sent = 0;
   #allowed = 0;
-  #wake = () => {};
+  /** Those who wait for anything to change. @type {(() => void)[]} */
+  #waiting = [];
   /** @type {Promise<unknown>} */
   #turn = Promise.resolve();
 
@@ -42,7 +43,8 @@ export class Stream {
     this.#pending.onsent = () => this.#wake();
     /** Rejects when the stream fails, resolves when all items have run. @type {Promise<void>} */
     this.outcome = this.#pending.promise;
-    this.outcome.catch(() => {});
+    const over = () => this.#wake();
+    this.outcome.then(over, over);
     this.#pending.start();
   }
 
@@ -93,6 +95,24 @@ export class Stream {
   }
 
   /**
+   * What a promise brings, or the error that the stream ends in before that. A race against
+   * `outcome` would leave something behind in it for each item.
+   * @template T
+   * @param {T | Promise<T>} promise
+   * @returns {Promise<T>}
+   */
+  async orEnd(promise) {
+    let came = false;
+    const done = () => {
+      came = true;
+      this.#wake();
+    };
+    Promise.resolve(promise).then(done, done);
+    await this.#until(() => came);
+    return promise;
+  }
+
+  /**
    * Drop what has not begun.
    * @param {unknown} error
    */
@@ -108,8 +128,12 @@ export class Stream {
         throw new Disconnected("the stream has ended");
       }
       if (ready()) return;
-      await Promise.race([this.outcome, new Promise((wake) => (this.#wake = () => wake(null)))]);
+      await new Promise((wake) => this.#waiting.push(() => wake(null)));
     }
+  }
+
+  #wake() {
+    for (const wake of this.#waiting.splice(0)) wake();
   }
 }
 
@@ -125,8 +149,8 @@ export async function pour(stream, items, pack, timeout) {
     Symbol.asyncIterator in items ? items[Symbol.asyncIterator]() : items[Symbol.iterator]();
   try {
     for (;;) {
-      const next = await Promise.race([iterator.next(), stream.outcome]);
-      if (!next || next.done) break;
+      const next = await stream.orEnd(iterator.next());
+      if (next.done) break;
       await stream.item(() => pack(next.value), timeout);
     }
     await stream.end(timeout);

@@ -69,6 +69,11 @@ export function currentCall() {
   throw new Error("there is no current call: ask in a callback, before its first await");
 }
 
+/** The signal of the call that is being run, where there is one. */
+export function currentSignal() {
+  return current?.signal;
+}
+
 export class Worker {
   #host;
   /** @type {Set<Job>} */
@@ -95,9 +100,14 @@ export class Worker {
     });
   }
 
-  /** Whether nothing waits or runs. */
-  get isIdle() {
-    return !(this.#waiting.size || this.#running.size || this.#streams.size);
+  /**
+   * Whether nothing waits or runs.
+   * @param {AbortSignal} [but] of a call that does not count
+   */
+  isIdle(but) {
+    const own = [...this.#running].find((job) => job.controller.signal === but);
+    const [calls, streams] = [own ? 1 : 0, own?.stream ? 1 : 0];
+    return !(this.#waiting.size || this.#running.size > calls || this.#streams.size > streams);
   }
 
   /**

@@ -116,6 +116,14 @@ test("wrong options are errors that name them", () => {
   assert.throws(wrong("", { wsUrl: "ws://h:1" }), /not empty/);
   assert.throws(wrong(3, { wsUrl: "ws://h:1" }), /a name is a text/);
   assert.throws(wrong("a", { wsUrl: "ws://h:1", timeout: 3 }), /no option timeout/);
+  for (const [key, value] of [
+    ["workers", 0], ["workers", "2"], ["reconnectDelay", 0], ["reconnectDelay", NaN], ["connectTimeout", -1],
+    ["connectTimeout", Infinity], ["defaultTimeout", "x"], ["maxMessage", 0.5], ["autoreconnect", "no"],
+  ]) {
+    const text = new RegExp(`^${key} is .*, not ${value}$`);
+    assert.throws(wrong("a", { wsUrl: "ws://h:1", [key]: value }), { name: "InitializationError", message: text });
+  }
+  wrong("a", { wsUrl: "ws://h:1", workers: undefined, defaultTimeout: null, token: undefined })();
   assert.match(new DaffiClient(null, { wsUrl: "ws://h:1" }).name, /^node-[0-9a-f]{10}$/);
   const client = new DaffiClient("a", { wsUrl: "ws://h:1" });
   assert.throws(() => client.callback("a", function* () {}), /generator/);

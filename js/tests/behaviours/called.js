@@ -109,6 +109,25 @@ export const over_router = {
     equal(ran, 1);
   },
 
+  async "a function of ours may stop its client"({ client, connect }) {
+    const page = client("page");
+    const stopped = gate();
+    page.callback("quit", async () => {
+      await page.stop();
+      stopped.open();
+    });
+    await page.connect();
+    const conn = await connect("a");
+    const began = performance.now();
+    await fails(conn.rpc({ receiver: "page" }).quit(), Disconnected);
+    await stopped.opened;
+    ok(performance.now() - began < 5000, "it does not wait for itself");
+    const other = client("other");
+    other.callback("bye", () => (void other.stop(), "bye"));
+    await other.connect();
+    equal(await conn.rpc({ receiver: "other" }).bye(), "bye");
+  },
+
   async "nested calls inherit what is left, and go on in their chain"({ client, connect }) {
     const page = client("page", { workers: 1 });
     page.callback("down", async (/** @type {number} */ n) => {

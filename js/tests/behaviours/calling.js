@@ -62,7 +62,6 @@ export const anywhere = {
     await fails(conn.rpc({ receiver: "nobody" }).add(1, 2), TransmissionFailure, /nobody/);
     await fails(conn.rpc().add({ a: NaN }, 1), SerializationError, /args\[0\]\.a/);
     await fails(conn.rpc().add(1, 2, 3), RemoteCallError, /positional/);
-    await fails(conn.rpc({ timeout: -1 }).add(1, 2), TypeError);
     await fails(conn.rpc({ serde: "raw" }).echo(1), TypeError);
     await fails(client("b").connect().then((other) => other.rpc({ serde: "raw" }).add("a")), RemoteCallError);
     const small = await connect("c", { maxMessage: 1000 });
@@ -71,6 +70,36 @@ export const anywhere = {
     equal(await small.rpc().add(1, 1), 2);
     await fails((async () => conn.rpc()._hidden())(), TypeError);
     await fails((async () => conn.rpc({ serde: /** @type {any} */ ("xml") }))(), TypeError);
+  },
+
+  async "wrong options of a call are errors at once, and leave nothing behind"({ client }) {
+    const node = client("a");
+    const conn = await node.connect();
+    const wrong = [
+      [{ timout: 5 }, /no option timout: there are timeout,/],
+      [{ timeout: -1 }, /timeout is a number of milliseconds, or null, not -1/],
+      [{ timeout: NaN }, /not NaN/],
+      [{ timeout: "5" }, /timeout is a number/],
+      [{ receiver: null }, /receiver is a name, not null/],
+      [{ serde: "pickle" }, /json, msgpack and raw/],
+      [{ kwargs: [1] }, /kwargs is an object/],
+      [{ signal: new AbortController() }, /AbortSignal/],
+      [null, /options are an object/],
+    ];
+    for (const [options, text] of wrong) {
+      const call = async () => conn.rpc(/** @type {any} */ (options)).add(1, 2);
+      await fails(call(), TypeError, /** @type {RegExp} */ (text));
+    }
+    await fails(conn.waitForMembers("a", /** @type {any} */ ({ timeout: -1 })), TypeError, /milliseconds/);
+    await fails((async () => conn.cast({ receiver: [] }).add(1, 2))(), TypeError, /at least one/);
+    for (const timeout of [null, Infinity, 1e300, 1e13, 2 ** 40]) {
+      equal(await conn.rpc({ timeout }).add(1, 2), 3);
+      await conn.stream({ timeout }).take([{ key: "endless", value: 1 }]);
+      await conn.waitForMembers(["a"], { timeout });
+    }
+    const began = performance.now();
+    await node.stop();
+    ok(performance.now() - began < 5000, "nothing that stop() waits for");
   },
 
   async "a timeout reaches the function"({ connect }) {
