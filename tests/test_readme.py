@@ -8,8 +8,12 @@ is run by `processes/page.py`.
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -22,7 +26,7 @@ PORT = "7700"
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 PAGES = {path.stem: path.read_text("utf-8") for path in sorted((ROOT / "docs").glob("*.md"))}
 # Pages whose programs are run by other tests: above, and by those of JavaScript.
-RUN = {"index", "browser"}
+RUN = {"index", "browser", "secured"}
 
 
 def quick_starts(page: str) -> dict[str, str]:
@@ -72,15 +76,34 @@ def test_both_topologies_have_a_quick_start() -> None:
 
 @pytest.mark.parametrize("number", range(len(STARTS)))
 def test_quick_start(number: int, programs: Programs, tmp_path: Path) -> None:
-    files = sources(STARTS[number])
-    todo = commands(STARTS[number])
+    play(STARTS[number], programs, tmp_path, {})
+
+
+@pytest.mark.skipif(not shutil.which("openssl"), reason="openssl makes the certificates")
+def test_secured_network(programs: Programs, tmp_path: Path) -> None:
+    sections = {text.split("\n")[0]: text for text in PAGES["secured"].split("\n## ")}
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    for kind, code in BLOCK.findall(sections["Certificates and a token"]):
+        assert kind == "sh"
+        shell = ["bash", "-euc", code]
+        subprocess.run(shell, cwd=tmp_path, env={"PATH": path}, check=True, capture_output=True)
+    token = tmp_path / "token"
+    assert token.stat().st_mode & 0o077 == 0
+    secret = {"DAFFI_TOKEN": token.read_text("utf-8").strip()}
+    play(sections["Router, worker, caller"], programs, tmp_path, secret)
+
+
+def play(text: str, programs: Programs, folder: Path, env: dict[str, str]) -> None:
+    """Start the programs of a section in a folder, and see what they print."""
+    files = sources(text)
+    todo = commands(text)
     assert {name for (name, *_), _ in todo} == set(files)
     port = "0"
     serving = []
     for (name, *args), shown in todo:
-        path = tmp_path / name
+        path = folder / name
         path.write_text(files[name].replace(PORT, port), "utf-8")
-        program = programs.start(str(path), *args)
+        program = programs.start(str(path), *args, env=env, within=("env", "-C", str(folder)))
         lines = [program.line() for _ in shown]
         if port == "0":
             port = lines[0].split()[-1]

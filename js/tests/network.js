@@ -4,7 +4,8 @@ import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 
-const PYTHON = process.env.DAFFI_PYTHON ?? "python3";
+/** The Python that has daffi. */
+export const PYTHON = process.env.DAFFI_PYTHON ?? "python3";
 
 /** How long a process may take to say something, in ms. */
 const PATIENCE = 20_000;
@@ -19,10 +20,11 @@ export class Program {
   /**
    * @param {string} file
    * @param {string[]} args
+   * @param {{cwd?: string, env?: Record<string, string | undefined>}} [where]
    */
-  constructor(file, args) {
+  constructor(file, args, where = {}) {
     this.file = file;
-    this.process = spawn(PYTHON, ["-u", file, ...args], { stdio: ["pipe", "pipe", "pipe"] });
+    this.process = spawn(PYTHON, ["-u", file, ...args], { ...where, stdio: ["pipe", "pipe", "pipe"] });
     this.process.stderr.on("data", (data) => (this.#complaints += data));
     createInterface(this.process.stdout).on("line", (line) => {
       this.#lines.push(line);

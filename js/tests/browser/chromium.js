@@ -29,14 +29,17 @@ function program() {
   return places.find((place) => existsSync(place));
 }
 
-/** Start the browser. */
-export function launch() {
+/**
+ * Start the browser.
+ * @param {string[]} [more] what it is told besides
+ */
+export function launch(more = []) {
   const executablePath = program();
   if (!executablePath) {
     throw new Error("there is no Chromium: install it (make chromium), or name it in DAFFI_CHROMIUM");
   }
   // Its sandbox does not start for root, and pages of ours need none.
-  return chromium.launch({ executablePath, args: ["--no-sandbox", "--disable-dev-shm-usage"] });
+  return chromium.launch({ executablePath, args: ["--no-sandbox", "--disable-dev-shm-usage", ...more] });
 }
 
 /**

@@ -9,13 +9,9 @@ import { inspect } from "node:util";
 import { DaffiClient, currentCall } from "../../daffi.js";
 import { Network, Program } from "../network.js";
 import { ROOT, launch } from "./chromium.js";
+import { blocks } from "./docs.js";
 
 const PAGE = readFileSync(join(ROOT, "docs", "browser.md"), "utf8");
-
-/** @param {string} language @param {string} text */
-function blocks(language, text) {
-  return [...text.matchAll(new RegExp(`^\`\`\`${language}\n(.*?)^\`\`\`$`, "gms"))].map(([, code]) => code);
-}
 
 test("the three files of the page are a page", { timeout: 60_000 }, async () => {
   const folder = mkdtempSync(join(tmpdir(), "daffi-"));
