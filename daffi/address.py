@@ -100,6 +100,10 @@ def _tcp(host: Any, port: Any, server: bool) -> Address:
         raise InitializationError(f"host is a name or an IP address, not {host!r}")
     if host.startswith("[") and host.endswith("]"):
         host = host[1:-1]
+    if not _is_host(host):
+        raise InitializationError(
+            f"host is a name or an IP address, not {host!r}: a port is passed as port, a URL as url"
+        )
     if port is None and server:
         port = 0
     if port is None:
@@ -109,6 +113,18 @@ def _tcp(host: Any, port: Any, server: bool) -> Address:
     if port == 0 and not server:
         raise InitializationError("a client can't connect to port 0: pass the server's port")
     return Address("tcp", host, port)
+
+
+def _is_host(host: str) -> bool:
+    if ":" not in host:
+        return not any(character in host for character in "/?#@[]")
+    from ipaddress import IPv6Address
+
+    try:
+        IPv6Address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _unix(path: StrPath) -> Address:
@@ -138,21 +154,25 @@ def _from_url(option: str, url: Any, server: bool) -> Address:
 
     if not isinstance(url, str):
         raise InitializationError(f"{option} is a str such as {_KNOWN}, not {type(url).__name__}")
+    # What looks like a secret is not repeated.
+    if "@" in url and not url.lower().startswith("unix:///"):
+        raise InitializationError(
+            f"{option}: there is a user or a password in it; pass a secret as token, and {_KNOWN}"
+        )
+    if "?" in url or "#" in url:
+        raise InitializationError(
+            f"{option}: only an address may be in it, no ? and no #; pass {_KNOWN}"
+        )
     if url != url.strip():
         raise _bad(option, url, "there is space around it")
+    if not url.isprintable():
+        raise _bad(option, url, "there is something in it that can't be printed")
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
     except ValueError as error:
         raise _bad(option, url, str(error)) from None
-    if parts.username or parts.password:
-        # What looks like a secret is not repeated.
-        raise InitializationError(
-            f"{option}: there is a user or a password in it; pass a secret as token, and {_KNOWN}"
-        )
     scheme = parts.scheme
-    if parts.query or parts.fragment:
-        raise _bad(option, url, "only an address may be in it, no ? and no #")
     if scheme == "unix":
         if parts.netloc or not parts.path.startswith("/"):
             raise _bad(option, url, "unix:// is followed by a path that begins with /")

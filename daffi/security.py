@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Iterable
 from typing import Any
 
 from daffi._native import Token
@@ -121,12 +122,9 @@ def allowed(option: str, entries: Any) -> list[str] | None:
         return None
     if isinstance(entries, str):
         raise InitializationError(f"{option} is a list of strings: pass [{entries!r}]")
-    try:
-        texts = [*entries]
-    except TypeError:
-        raise InitializationError(
-            f"{option} is a list of strings, not {type(entries).__name__}"
-        ) from None
+    if isinstance(entries, bytes) or not isinstance(entries, Iterable):
+        raise InitializationError(f"{option} is a list of strings, not {type(entries).__name__}")
+    texts = [*entries]
     for text in texts:
         if not isinstance(text, str):
             raise InitializationError(f"{option} is a list of strings, not of {text!r}")

@@ -12,6 +12,7 @@ from functools import partial
 
 import pytest
 from sites import Site, engine_alone, over_router, over_tcp
+from strangers import PREAMBLE
 from worlds import World
 
 from daffi import Client, Router, Service
@@ -73,21 +74,30 @@ async def test_garbage_is_refused_with_a_line(world: World, site: Site) -> None:
     await site.settled()
 
 
+def reach(site: Site) -> socket.socket:
+    """A socket that is connected to the server."""
+    if site.transport != "unix":
+        return socket.create_connection(("127.0.0.1", site.server.port), 5)
+    raw = socket.socket(socket.AF_UNIX)
+    raw.settimeout(5)
+    raw.connect(str(site.directory / "s"))
+    return raw
+
+
 @engine_alone
-@over_tcp
 @over_router
-async def test_a_silent_handshake_is_cut_and_holds_nobody_up(world: World, site: Site) -> None:
+async def test_silent_handshakes_are_cut_and_hold_nobody_up(world: World, site: Site) -> None:
+    begun = [b"", PREAMBLE[:1], PREAMBLE, PREAMBLE + b"\xff\0\0\0"]
     with contextlib.ExitStack() as stack:
-        silent = [
-            stack.enter_context(socket.create_connection(("127.0.0.1", site.server.port), 5))
-            for _ in range(200)
-        ]
+        silent = [stack.enter_context(reach(site)) for _ in range(500)]
+        for number, raw in enumerate(silent):
+            raw.sendall(begun[number % len(begun)])
         before = time.monotonic()
         conn = await site.join("good")
         assert await world.call(conn.rpc(timeout=5).add, 1, 2) == 3
         assert time.monotonic() - before < SECOND
-        for raw in silent[:5]:
-            raw.settimeout(8)
+        for raw in silent:
+            raw.settimeout(max(0.01, before + 8 - time.monotonic()))
             with contextlib.suppress(ConnectionResetError):
                 while await world.thread(raw.recv, 4096):  # a refusal to read, then the end
                     continue

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from certificates import Certificates
+from strangers import PREAMBLE
 from test_bad_input import HTTP, SECOND, stranger, talk
 
 from daffi import Client, Service
@@ -22,7 +23,6 @@ from daffi.exceptions import AuthenticationError, DaffiError, InitializationErro
 
 V12, V13 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
 VERSIONS = pytest.mark.parametrize("version", [V12, V13], ids=["1.2", "1.3"])
-PREAMBLE = b"\xdaffi\x01\x01\0\0"
 
 BAD_SERVERS: dict[str, tuple[Callable[[Certificates], dict[str, Any]], str]] = {
     "wrong CA": (lambda certs: certs.strange(), "issued by none of those in ca_file"),

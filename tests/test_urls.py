@@ -29,8 +29,7 @@ def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         ("tcp://127.0.0.1:many", "[Pp]ort"),
         ("tcp://127.0.0.1:70000", "[Pp]ort"),
         ("tcp://127.0.0.1:4000/path", "/path"),
-        ("tcp://127.0.0.1:4000?x=1", "no \\?"),
-        ("tcp://127.0.0.1:4000#x", "no #"),
+        ("tcp://local\nhost:4000", "printed"),
         ("tcp://[::1:4000", "IPv6"),
         (" tcp://127.0.0.1:4000", "space"),
         ("unix://relative/path", "begins with /"),
@@ -47,7 +46,7 @@ def test_a_bad_url_says_what_is_wrong_with_it(
         monkeypatch.setenv("DAFFI_URL", url)
     with pytest.raises(InitializationError, match=words) as caught:
         kind("n", **given)
-    assert str(caught.value).startswith(place) and url in str(caught.value)
+    assert str(caught.value).startswith(place) and repr(url) in str(caught.value)
     assert "tcp://host:port" in str(caught.value)
 
 
@@ -60,10 +59,39 @@ def test_a_client_needs_a_port_in_it() -> None:
 
 
 @KINDS
-def test_a_secret_in_a_url_is_not_repeated(kind: Any) -> None:
-    with pytest.raises(InitializationError, match="token") as caught:
-        kind("n", url="tcp://user:hunter2@127.0.0.1:4000")
-    assert "hunter2" not in str(caught.value)
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("tcp://user:hunter2@127.0.0.1:4000", "password"),
+        ("tcp://user:hunter2@127.0.0.1:70000", "password"),
+        ("tcp://user:hunter2/x@127.0.0.1:4000", "password"),
+        ("tcp://user:hunter2#x@127.0.0.1:4000", "password"),
+        ("unix://hunter2@/tmp/s", "password"),
+        ("tcp://@127.0.0.1:4000", "password"),
+        ("ws://127.0.0.1:4000/?token=hunter2", "no \\?"),
+        ("ws://127.0.0.1:4000#hunter2", "no #"),
+    ],
+)
+def test_a_secret_in_a_url_is_not_repeated(kind: Any, url: str, words: str) -> None:
+    with pytest.raises(InitializationError, match=words) as caught:
+        kind("n", url=url)
+    assert "hunter2" not in str(caught.value) and "tcp://host:port" in str(caught.value)
+
+
+@KINDS
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1:4000", "tcp://localhost", "localhost/", "u@localhost", "[localhost", "a b"]
+)
+def test_a_host_is_no_url(kind: Any, host: str) -> None:
+    with pytest.raises(InitializationError, match="host is a name or an IP address"):
+        kind("n", host, 4000)
+
+
+@KINDS
+def test_addresses_of_version_6(kind: Any) -> None:
+    for given in ({"host": "::1"}, {"host": "[::1]"}):
+        assert "tcp://[::1]:4000" in kind("n", port=4000, **given).info
+    assert "//[fe80::1%lo]:4000" in kind("n", url="tcp://[fe80::1%lo]:4000").info
 
 
 @KINDS

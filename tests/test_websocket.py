@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from certificates import Certificates
+from memory import resident
 from sites import Site, engine_alone, over_router
 from upgrades import (
     BINARY,
@@ -278,6 +279,20 @@ async def test_large_messages(world: World, site: Site) -> None:
         assert await world.call(site.conn.rpc(timeout=20, serde="MSGPACK").echo, part) == part
         assert await world.call(site.conn.rpc(timeout=20, serde="OPAQUE").echo, part) == part
     await site.settled()
+
+
+def test_a_large_message_leaves_no_memory_behind(port: int) -> None:
+    """What a client masks it has a copy of, until that is written."""
+    with contextlib.ExitStack() as stack:
+        url = f"ws://127.0.0.1:{port}"
+        conns = [stack.enter_context(Client(url=url, expose=())) for _ in range(60)]
+        data = os.urandom(1_000_000)
+        for conn in conns[:3]:  # what the process needs for one of them
+            assert conn.rpc(timeout=20, serde="MSGPACK").length(data) == len(data)
+        before = resident()
+        for conn in conns:
+            assert conn.rpc(timeout=20, serde="MSGPACK").length(data) == len(data)
+        assert resident() - before < 20_000_000
 
 
 @over_ws

@@ -164,7 +164,7 @@ impl Side {
             }),
             (Self::Client { .. }, AlertDescription::HandshakeFailure) => LinkError::Protocol(
                 "the server refused the TLS handshake: one that speaks no TLS does so, then leave \
-                 tls out (tcp:// instead of tls://)"
+                 tls out (tcp:// instead of tls://, ws:// instead of wss://)"
                     .into(),
             ),
             (Self::Client { .. }, _) => {

@@ -177,7 +177,8 @@ impl Incoming {
     fn rest(&mut self, error: io::Error) -> io::Error {
         if error.kind() == ErrorKind::WouldBlock {
             self.dry = true;
-            if self.buffer.is_empty() && self.buffer.capacity() > READ {
+            // What was read of it counts too.
+            if self.buffer.is_empty() && self.buffer.try_reclaim(READ + 1) {
                 self.buffer = BytesMut::new();
             }
         }

@@ -112,7 +112,8 @@ impl Outgoing {
                     count => self.held.advance(count),
                 }
             }
-            if self.held.capacity() > KEPT {
+            // What was written of it counts too.
+            if self.held.try_reclaim(KEPT + 1) {
                 self.held = BytesMut::new();
             }
             if self.closed {

@@ -1,6 +1,7 @@
 use std::future::poll_fn;
 use std::io::{ErrorKind, IoSlice};
 
+use bytes::BytesMut;
 use proptest::prelude::*;
 use tungstenite::protocol::Role;
 use tungstenite::protocol::frame::coding::{CloseCode, Control, Data, OpCode};
@@ -8,7 +9,8 @@ use tungstenite::{Message, WebSocket as Reference};
 
 use super::super::{End, WebSocket};
 use super::{Script, binary, control, frame_to, read_all, scripted};
-use crate::link::{Link, MAX_SLICES, Parting};
+use crate::link::tls::secured;
+use crate::link::{Address, Link, MAX_SLICES, Parting, Trust};
 
 const ENDS: [End; 2] = [End::Client, End::Server];
 
@@ -205,6 +207,19 @@ fn what_is_held_back_is_told_of() {
         assert_eq!(link.try_write(&[]).unwrap(), 0);
         assert_eq!(understood(end, script.taken()), [Message::Pong(b"there?"[..].into())]);
     }
+}
+
+/// A browser can't get at what ties a proof to TLS, so it ties none; but a certificate still counts,
+/// and a pickle never does.
+#[tokio::test]
+async fn what_is_below_proves_who_it_is_and_binds_nothing() {
+    let (below, _far) = secured(Address::Tcp("127.0.0.1".into(), 0)).await;
+    let (identity, peer) = (below.identity(), below.peer());
+    assert!(identity.is_some() && below.binding().is_some());
+    let link = WebSocket::new(End::Client, below, BytesMut::new());
+    assert_eq!((link.identity(), link.binding()), (identity, None));
+    assert_eq!(link.trust(), Trust::Never);
+    assert!(link.peer().contains(&peer));
 }
 
 #[test]
