@@ -4,7 +4,7 @@
  * `?port=` in the address of a page says where its Python side listens, 7700 where it is missing.
  */
 
-import { DaffiClient, RemoteCallError } from "../../js/daffi.js";
+import { DaffiClient, Evicted, RemoteCallError } from "../../js/daffi.js";
 
 const PORT = new URLSearchParams(location.search).get("port") ?? "7700";
 export const ADDRESS = `ws://${location.hostname}:${PORT}`;
@@ -32,6 +32,7 @@ export async function connect(name, programs, prepare) {
     if (member !== client.server) return;
     const up = type === "connected";
     state(up ? "up" : "down", up ? `connected to ${member} at ${ADDRESS}` : "connection lost, coming back");
+    if (!up) client.members().catch(ended);
   });
   for (;;) {
     try {
@@ -50,6 +51,14 @@ export async function connect(name, programs, prepare) {
 function state(name, text) {
   element("status").dataset.state = name;
   element("status").textContent = text;
+}
+
+/**
+ * A page that is open twice has one name: the second takes it over, and the first stays away.
+ * @param {unknown} error
+ */
+function ended(error) {
+  if (error instanceof Evicted) state("down", "this page was opened elsewhere; reload it to have it here");
 }
 
 /** @param {any} error @param {string[]} programs */

@@ -28,7 +28,8 @@ function show() {
   element("workers").replaceChildren(...rows);
 }
 
-client.addEventHandler(async () => {
+client.addEventHandler(async ({ type }) => {
+  if (type === "disconnected") return;
   for (const { name, functions } of await client.members()) {
     if (functions.length && !counts.has(name)) counts.set(name, 0);
   }

@@ -83,6 +83,27 @@ test("a page whose Python side is missing says what to start, and goes on by its
   await probe.end();
 });
 
+test("a page that is opened twice says so, and does not fight", { timeout: 60_000 }, async () => {
+  const [first, second] = [(await openPage()).page, (await openPage()).page];
+  const act = new Act(first, "01_service_json");
+  const other = new Act(second, "01_service_json");
+  try {
+    await act.start("1_service.py");
+    other.port = act.port;
+    await act.open(site);
+    await act.shows("#status", "connected to shop");
+    await other.open(site);
+    await other.shows("#status", "connected to shop");
+    await act.shows("#status", "opened elsewhere; reload it");
+    await first.reload();
+    await act.shows("#status", "connected to shop");
+    await other.shows("#status", "opened elsewhere; reload it");
+  } finally {
+    await Promise.all([first.close(), second.close()]);
+    await act.end();
+  }
+});
+
 test("every page has a scene, and the index leads to it", async () => {
   const folders = readdirSync(EXAMPLES, { withFileTypes: true }).filter((entry) => entry.isDirectory());
   assert.deepEqual(folders.map(({ name }) => name).sort(), SCENES.map(({ folder }) => folder));
