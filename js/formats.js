@@ -274,8 +274,32 @@ function toJson(value, trail) {
   return written.split(quoted).map((part, n) => (n ? part.replace('"', "") : part)).join("");
 }
 
-/** A string, or an integer that may be too long for a `number`. */
-const LONG = /"[^"\\]*(?:\\.[^"\\]*)*"|(?<![\d.eE+-])-?\d{16,}(?![\d.eE])/g;
+/** An integer that may be too long for a `number`, outside of strings. */
+const LONG = /(?<![\d.eE+-])-?\d{16,}(?![\d.eE])/g;
+
+/**
+ * Where a string of a document ends. Not a regular expression: of a long string with many escapes
+ * it would take all of the stack.
+ * @param {string} document
+ * @param {number} begin where its first quote stands
+ */
+function endOfString(document, begin) {
+  for (let quote = begin; ; ) {
+    quote = document.indexOf('"', quote + 1);
+    if (quote < 0) return document.length;
+    let escapes = 0;
+    while (document[quote - 1 - escapes] === "\\") escapes += 1;
+    if (escapes % 2 === 0) return quote + 1;
+  }
+}
+
+/**
+ * @param {number} otherwise
+ * @param {number} index as `indexOf` finds it
+ */
+function indexOr(otherwise, index) {
+  return index < 0 ? otherwise : index;
+}
 
 /**
  * @param {string} document
@@ -284,11 +308,19 @@ const LONG = /"[^"\\]*(?:\\.[^"\\]*)*"|(?<![\d.eE+-])-?\d{16,}(?![\d.eE])/g;
 function fromJson(document) {
   if (!/\d{16}/.test(document)) return JSON.parse(document);
   let mark = "";
-  const marked = document.replace(LONG, (token) => {
-    if (token[0] === '"' || Number.isSafeInteger(Number(token))) return token;
+  const mask = (/** @type {string} */ digits) => {
+    if (Number.isSafeInteger(Number(digits))) return digits;
     mark ||= placeholder();
-    return JSON.stringify(mark + token);
-  });
+    return JSON.stringify(mark + digits);
+  };
+  const parts = [];
+  for (let at = 0; at < document.length; ) {
+    const begin = indexOr(document.length, document.indexOf('"', at));
+    parts.push(document.slice(at, begin).replace(LONG, mask));
+    at = endOfString(document, begin);
+    parts.push(document.slice(begin, at));
+  }
+  const marked = parts.join("");
   if (!mark) return JSON.parse(document);
   return JSON.parse(marked, (_, value) =>
     typeof value === "string" && value.startsWith(mark) ? BigInt(value.slice(mark.length)) : value,

@@ -4,7 +4,7 @@
  * Imports `codec` and `errors` of ours, and the types of `calls` and `session`.
  */
 
-import { Kind, frame } from "./codec.js";
+import { CodecError, Kind, frame } from "./codec.js";
 import { CallTimeout, Disconnected, Overloaded } from "./errors.js";
 
 /** @typedef {import("./codec.js").Frame} Frame */
@@ -98,9 +98,17 @@ export class Pending {
     this.#timer = setTimeout(() => this.giveUp(this.#late(timeout)), timeout);
   }
 
-  /** @param {Frame} frame */
+  /**
+   * What can't be read fails this call; what breaks the protocol ends the connection.
+   * @param {Frame} frame
+   */
   hear(frame) {
-    this.#take(frame, this);
+    try {
+      this.#take(frame, this);
+    } catch (error) {
+      if (error instanceof CodecError) throw error;
+      this.fail(error);
+    }
   }
 
   /** @param {Promise<void> | undefined} gone */

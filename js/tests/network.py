@@ -50,6 +50,12 @@ async def kind(value: Any) -> str:
 
 
 @callback
+async def unreadable(what: str) -> Any:
+    """Return what Python's MessagePack can say, and objects of JavaScript can't."""
+    return {None: 1, (1, 2): 3} if what == "keys" else {"__proto__": 1}
+
+
+@callback
 async def caller() -> str:
     """Who calls."""
     return current_call().caller

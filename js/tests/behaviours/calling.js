@@ -72,6 +72,17 @@ export const anywhere = {
     await fails((async () => conn.rpc({ serde: /** @type {any} */ ("xml") }))(), TypeError);
   },
 
+  async "a result that can't be read is an error of its call alone"({ connect }) {
+    const conn = await connect("a");
+    const calls = ["keys", "proto"].map((what) => conn.rpc({ serde: "msgpack", timeout: 10_000 }).unreadable(what));
+    const answered = conn.rpc().add(1, 2);
+    for (const call of calls) await fails(call, SerializationError, /the result can't be read: /);
+    equal(await answered, 3);
+    const escapes = "\n\"1234567890123456789".repeat(200_000);
+    const [text, number] = await conn.rpc().echo([escapes, 2n ** 60n]);
+    ok(text === escapes && number === 2n ** 60n, "long strings with escapes");
+  },
+
   async "wrong options of a call are errors at once, and leave nothing behind"({ client }) {
     const node = client("a");
     const conn = await node.connect();
