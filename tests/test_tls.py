@@ -19,7 +19,13 @@ from strangers import PREAMBLE
 from test_bad_input import HTTP, SECOND, stranger, talk
 
 from daffi import Client, Service
-from daffi.exceptions import AuthenticationError, DaffiError, InitializationError, ProtocolError
+from daffi.exceptions import (
+    AuthenticationError,
+    DaffiError,
+    Disconnected,
+    InitializationError,
+    ProtocolError,
+)
 
 V12, V13 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
 VERSIONS = pytest.mark.parametrize("version", [V12, V13], ids=["1.2", "1.3"])
@@ -174,6 +180,33 @@ def test_a_renewed_certificate_needs_no_new_client(certificates: Certificates) -
         Path(ca_file).write_bytes(Path(second["cert_file"]).read_bytes())
         with Service("server", port=port, tls=True, **second):
             assert conn.rpc(timeout=20).add(1, 2) == 3
+
+
+def test_files_that_are_gone_when_a_client_comes_back(
+    certificates: Certificates, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Somebody is told, once, and it is tried until they are there again."""
+    ca_file = Path(certificates.write("moving.pem", certificates.ca.cert_pem.bytes()))
+    content = ca_file.read_bytes()
+    service = Service("server", **certificates.server())
+    service.start()
+    port = service.port
+    with Client("caller", port=port, tls=True, ca_file=ca_file, expose=()) as conn:
+        ca_file.unlink()
+        with caplog.at_level(logging.WARNING, "daffi"):
+            service.stop()
+            service = Service("server", port=port, **certificates.server())
+            service.start()
+            for _ in range(20):
+                with pytest.raises(Disconnected):
+                    conn.rpc(timeout=0.5).add(1, 2)
+                if caplog.records:
+                    break
+            (record,) = caplog.records
+        assert str(ca_file) in record.getMessage() and "tried again" in record.getMessage()
+        ca_file.write_bytes(content)
+        assert conn.rpc(timeout=20).add(1, 2) == 3
+        service.stop()
 
 
 # Who is not

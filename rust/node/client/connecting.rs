@@ -111,7 +111,7 @@ impl Client {
     }
 
     /// Waits for losses, and comes back from them. A server that refuses us is asked again: it may be
-    /// started anew. But somebody should hear why.
+    /// started anew, and a file that can't be read may be there again. But somebody should hear why.
     pub(super) async fn supervise(self: Arc<Self>) {
         loop {
             self.lost.notified().await;
@@ -125,18 +125,21 @@ impl Client {
                 if self.inner.lock().phase != Phase::Down {
                     break;
                 }
-                match self.attempt().await {
+                let error = match self.attempt().await {
                     Ok(()) => break,
-                    Err(NodeError::Refused(failure)) if failure.message != told => {
-                        told = failure.message;
-                        log::warn!(
-                            target: "daffi.node",
-                            "{}: {told}; it is tried again", self.options.name
-                        );
-                    }
-                    Err(error) => {
-                        log::debug!(target: "daffi.node", "{}: {error}", self.options.name);
-                    }
+                    Err(error) => error,
+                };
+                if self.inner.lock().phase != Phase::Down {
+                    break;
+                }
+                // Nobody being there is what it waits for; anything else may need somebody's hand.
+                let usual = matches!(error, NodeError::Address { .. } | NodeError::Slow { .. });
+                let (name, why) = (&self.options.name, error.to_string());
+                if usual || why == told {
+                    log::debug!(target: "daffi.node", "{name}: {why}");
+                } else {
+                    log::warn!(target: "daffi.node", "{name}: {why}; it is tried again");
+                    told = why;
                 }
             }
         }
