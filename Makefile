@@ -148,7 +148,7 @@ format: $(READY) ## put Rust and Python into shape
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-bench: $(HERE) ## measure beside daffi 3.0.1 and plain sockets
+bench: $(HERE) $(NODE_PACKAGES) ## measure beside daffi 3.0.1 and plain sockets
 	@$(BIN)/python -m bench $(ARGS)
 
 soak: $(HERE) ## mixed calls for long, blocking then asyncio; fails when anything grows

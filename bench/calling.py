@@ -41,6 +41,20 @@ def add(order: Order) -> None:
         _say(pace.per_second(lambda: conn.rpc(timeout=30).add(1, 2), order["seconds"]))
 
 
+def add_node(order: Order) -> None:
+    """The same from Node over WebSocket."""
+    address = order["address"]
+    url = f"ws://{address['host']}:{address['port']}"
+    node = ["node", str(Path(__file__).with_suffix(".js")), url, str(order["seconds"])]
+    try:
+        said = subprocess.run(node, capture_output=True, text=True, timeout=60)
+    except FileNotFoundError:
+        raise RuntimeError("this row takes Node 20.19 or later") from None
+    if said.returncode:
+        raise RuntimeError(said.stderr[-500:])
+    _say(float(said.stdout))
+
+
 def add_threads(order: Order) -> None:
     """Small calls from several threads on one connection, per second."""
     with nodes.connection(order) as conn:

@@ -87,6 +87,14 @@ ROWS: tuple[Row, ...] = (
         than="add",
         peer=False,
     ),
+    _call(
+        "add_node",
+        "small call, Node, WebSocket",
+        "add_node",
+        must=0.5,
+        than="add",
+        peer=False,
+    ),
     _call("add_routed", "small call through the Router", "add", stack="router1", must=1.2),
     _call("threads", "16 threads, one connection", "add_threads", options=THREADS, must=8),
     _call(
