@@ -87,7 +87,7 @@ async def test_least_pending(world: World, site: Site, gate: Gate) -> None:
 async def test_least_pending_shares_what_is_long(world: World, site: Site, gate: Gate) -> None:
     await three_workers(site)
     running = [world.begin(site.conn.rpc(timeout=20).hold, gate.key) for _ in range(12)]
-    await world.until(lambda: site.caller.stats()["calls_in_flight"] == 12)
+    await world.until(lambda: site.server.stats()["calls_in_flight"] == 12)
     await world.until(lambda: gate.inside == 3)
     gate.open()
     for one in running:

@@ -167,7 +167,7 @@ async def test_wait_for_members_is_pushed(world: World, site: Site) -> None:
     before = time.monotonic()
     await site.join("q")
     assert await waiting.result(within=5) is None
-    assert time.monotonic() - before < 1
+    assert time.monotonic() - before < 5  # asked once in a minute it would be later
 
 
 async def test_wait_for_members_gives_up(world: World, site: Site) -> None:
