@@ -17,9 +17,15 @@ from daffi.exceptions import Disconnected, Evicted, InitializationError
 Event = dict[str, str]
 
 
+async def lose_the_server(world: World, site: Site) -> None:
+    """Stop it, and wait until its caller knows: a call until then may have been sent."""
+    await world.call(site.server.stop)
+    await world.until(lambda: site.caller.stats()["connections"] == 0)
+
+
 async def test_a_call_waits_for_the_server_to_come_back(world: World, site: Site) -> None:
     port = site.server.port
-    await world.call(site.server.stop)
+    await lose_the_server(world, site)
     waiting = world.begin(site.conn.rpc(timeout=15).add, 1, 2)
     await world.sleep(0.3)
     assert not waiting.done()
@@ -37,7 +43,7 @@ async def test_a_call_waits_for_the_server_to_come_back(world: World, site: Site
 
 
 async def test_a_call_without_a_server_fails_in_its_time(world: World, site: Site) -> None:
-    await world.call(site.server.stop)
+    await lose_the_server(world, site)
     for style in (site.conn.rpc, site.conn.cast, site.conn.stream):
         before = time.monotonic()
         with pytest.raises(Disconnected) as caught:

@@ -104,6 +104,7 @@ async def test_a_server_that_comes_back(world: World, site: Site, gate: Gate) ->
     with contextlib.suppress(Disconnected):  # or its answer came before the goodbye
         await running.result()
     await stopping.result()
+    await world.until(lambda: site.caller.stats()["connections"] == 0)
     await site.start_server(port or 0)
     await world.call(site.conn.wait_for_function, "add", timeout=20)
     assert await world.call(site.conn.rpc(timeout=20, serde=site.serde).add, 1, 2) == 3
