@@ -127,15 +127,21 @@ def _is_host(host: str) -> bool:
     return True
 
 
-def _unix(path: StrPath) -> Address:
-    if sys.platform == "win32":
-        raise InitializationError("no Unix sockets on Windows: pass host and port")
+def path_text(option: str, path: Any) -> str:
+    """A path as text, where that can be one."""
     try:
         text = os.fsdecode(os.fspath(path))
     except TypeError:
-        raise InitializationError(f"unix_sock_path is a path, not {type(path).__name__}") from None
+        raise InitializationError(f"{option} is a path, not {type(path).__name__}") from None
     if not text or "\0" in text:
-        raise InitializationError(f"unix_sock_path can't be {text!r}")
+        raise InitializationError(f"{option} can't be {text!r}")
+    return text
+
+
+def _unix(path: StrPath) -> Address:
+    if sys.platform == "win32":
+        raise InitializationError("no Unix sockets on Windows: pass host and port")
+    text = path_text("unix_sock_path", path)
     try:
         length = len(text.encode())
     except UnicodeEncodeError:

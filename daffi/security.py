@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from daffi._native import Token
-from daffi.address import Address
+from daffi.address import Address, path_text
 from daffi.exceptions import InitializationError
 
 _log = logging.getLogger("daffi.security")
@@ -34,8 +34,8 @@ def server_tls(address: Address, cert_file: Any, key_file: Any, ca_file: Any) ->
         raise InitializationError(
             f"a server with TLS needs its certificate and its key: pass {missing} too (PEM)"
         )
-    authority = None if ca_file is None else _file("ca_file", ca_file)
-    return _file("cert_file", cert_file), _file("key_file", key_file), authority
+    authority = None if ca_file is None else path_text("ca_file", ca_file)
+    return path_text("cert_file", cert_file), path_text("key_file", key_file), authority
 
 
 def client_tls(
@@ -53,7 +53,7 @@ def client_tls(
         raise InitializationError(f"a certificate needs its key: pass {missing} too (PEM)")
     own = None
     if cert_file is not None:
-        own = _file("cert_file", cert_file), _file("key_file", key_file)
+        own = path_text("cert_file", cert_file), path_text("key_file", key_file)
     if server_hostname is not None and (
         not isinstance(server_hostname, str) or not server_hostname
     ):
@@ -75,7 +75,7 @@ def client_tls(
             "a Unix socket has no host name to verify: pass server_hostname, the name in the"
             " server's certificate"
         )
-    return _file("ca_file", ca_file), name, own
+    return path_text("ca_file", ca_file), name, own
 
 
 def _only_with_tls(address: Address, **options: Any) -> None:
@@ -83,16 +83,6 @@ def _only_with_tls(address: Address, **options: Any) -> None:
     for option, value in options.items():
         if value is not None and not address.tls:
             raise InitializationError(f"{option} is for TLS: pass tls=True too, or leave it out")
-
-
-def _file(option: str, path: Any) -> str:
-    try:
-        text = os.fsdecode(os.fspath(path))
-    except TypeError:
-        raise InitializationError(f"{option} is a path, not {type(path).__name__}") from None
-    if not text or "\0" in text:
-        raise InitializationError(f"{option} can't be {text!r}")
-    return text
 
 
 def token(given: Any) -> Token | None:
