@@ -176,6 +176,13 @@ def site(
     return Site(world, topology, transport, short_path, tls, **options)
 
 
+@pytest.fixture(autouse=True)
+def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nodes know only what a test tells them."""
+    for name in ("DAFFI_URL", "DAFFI_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+
+
 @pytest.fixture
 def gate() -> Iterator[Gate]:
     """A closed gate for callbacks to wait at."""

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import offered  # noqa: F401  (what the workers offer)
+import offered  # noqa: F401 - registers what workers offer
 from gates import gate_of
 from gauges import busy
 

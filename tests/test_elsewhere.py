@@ -30,11 +30,6 @@ TRUSTING: list[Any] = [
 ]
 
 
-@pytest.fixture(autouse=True)
-def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("DAFFI_TOKEN", raising=False)
-
-
 def ask(program: Program, style: str, serde: str) -> dict[str, Any]:
     """What comes of a call that a program is told to make."""
     args: list[Any] = [[1, 2]] if style.startswith("stream") else [1]

@@ -21,12 +21,6 @@ ANY = [Router, Service, Client]
 KINDS = pytest.mark.parametrize("kind", ANY)
 
 
-@pytest.fixture(autouse=True)
-def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("DAFFI_URL", "DAFFI_TOKEN"):
-        monkeypatch.delenv(name, raising=False)
-
-
 def test_a_client_needs_an_address() -> None:
     with pytest.raises(InitializationError) as caught:
         Client("lost")

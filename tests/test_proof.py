@@ -24,11 +24,6 @@ KNOWS = {"token": SECRET}
 everybody_knows = pytest.mark.site(server=KNOWS, worker=KNOWS, caller=KNOWS)
 
 
-@pytest.fixture(autouse=True)
-def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("DAFFI_TOKEN", raising=False)
-
-
 @contextlib.contextmanager
 def router() -> Iterator[Router]:
     with Router("keeper", token=SECRET) as server:

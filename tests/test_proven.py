@@ -22,11 +22,6 @@ from daffi.exceptions import AuthenticationError, Evicted
 SECRET = "one that nobody else knows"
 
 
-@pytest.fixture(autouse=True)
-def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("DAFFI_TOKEN", raising=False)
-
-
 @contextlib.contextmanager
 def member(name: str, port: int | None, **options: Any) -> Iterator[Client]:
     client = Client(name, port=port, **options)

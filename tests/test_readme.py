@@ -79,7 +79,7 @@ def test_quick_start(number: int, programs: Programs, tmp_path: Path) -> None:
     play(STARTS[number], programs, tmp_path, {})
 
 
-@pytest.mark.skipif(not shutil.which("openssl"), reason="openssl makes the certificates")
+@pytest.mark.skipif(not shutil.which("openssl"), reason="there is no openssl")
 def test_secured_network(programs: Programs, tmp_path: Path) -> None:
     sections = {text.split("\n")[0]: text for text in PAGES["secured"].split("\n## ")}
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"

@@ -23,11 +23,6 @@ KNOWS = {"token": SECRET}
 everybody_knows = pytest.mark.site(server=KNOWS, worker=KNOWS, caller=KNOWS)
 
 
-@pytest.fixture(autouse=True)
-def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("DAFFI_TOKEN", raising=False)
-
-
 @pytest.fixture
 def said(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
     """Everything that daffi logs, at every level."""

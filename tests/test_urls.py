@@ -12,11 +12,6 @@ from daffi.exceptions import InitializationError
 KINDS = pytest.mark.parametrize("kind", [Router, Service, Client])
 
 
-@pytest.fixture(autouse=True)
-def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("DAFFI_URL", raising=False)
-
-
 @KINDS
 @pytest.mark.parametrize("place", ["url", "DAFFI_URL"])
 @pytest.mark.parametrize(

@@ -112,7 +112,7 @@ if sys.version_info >= (3, 11):
         assert [task.result() for task in tasks] == [i + i for i in range(9)]
 
     async def test_a_task_group_cancels_the_others(place: Place, gate: Gate) -> None:
-        with pytest.raises(BaseExceptionGroup) as caught:  # noqa: F821
+        with pytest.raises(BaseExceptionGroup) as caught:  # noqa: F821 - from 3.11 on
             async with asyncio.TaskGroup() as group:
                 group.create_task(place.conn.rpc().hold_async(gate.key))
                 await until(lambda: gate.inside == 1)

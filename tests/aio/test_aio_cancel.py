@@ -194,8 +194,8 @@ async def test_every_leg_of_a_cast(gate: Gate) -> None:
         assert gate.cancelled == 8
         assert gate.notes == ["cleaned"] * 8
         await place.settled()
+        await until(lambda: not any(other.stats()["running"] for other in others))
         for other in others:
-            await until(lambda other=other: not other.stats()["running"])  # type: ignore[misc]
             await other.stop()
 
 

@@ -11,6 +11,7 @@ from gates import Gate, gate_of
 from places import Place, until
 
 from daffi import callback
+from daffi.exceptions import Disconnected
 
 
 @callback
@@ -71,7 +72,7 @@ async def test_closed_when_the_worker_goes(gate: Gate) -> None:
         stream = asyncio.create_task(place.conn.stream(serde="json").aio_take(source.items()))
         await until(lambda: gate.notes)
         place.worker._engine.abandon()
-        with pytest.raises(Exception):  # noqa: B017  (Disconnected)
+        with pytest.raises(Disconnected):
             await asyncio.wait_for(stream, 10)
         assert source.closed == 1
 
