@@ -24,6 +24,7 @@ FATAL = ("Fatal Python error", "panicked", "Segmentation fault", "core dumped", 
 class Program:
     """One process; its lines arrive in the order in which it printed them.
 
+    `name` is a path, or a file in `processes/`; `-m` with the name of a module behind it.
     `within` is a command that runs another one: in a place of its own, say.
     """
 
@@ -39,7 +40,7 @@ class Program:
             sys.executable,
             "-X",
             "faulthandler",
-            str(HERE / "processes" / name),
+            name if name == "-m" else str(HERE / "processes" / name),
             *args,
         ]
         self.name = name

@@ -1,9 +1,4 @@
-"""Run the Python blocks of a page of the documentation: `page.py FILE`.
-
-They are pieces of one program, in which `conn` is a connection to a node that offers the
-callbacks of the page, and `await` may stand anywhere. What a line says behind `print(...)  #` is
-what it must print. Blocks under the heading "Trio" run on Trio, the others on asyncio.
-"""
+"""Run the pieces of a page of the documentation: `page.py PAGE`. `pages.py` says how."""
 
 import ast
 import asyncio
@@ -12,45 +7,79 @@ import inspect
 import io
 import re
 import sys
-from pathlib import Path
+from types import CodeType
 from typing import Any
 
-import trio
+from pages import sections
 
-import daffi.aio
-import daffi.trio
+import daffi
 
-PAGE = Path(sys.argv[1])
-BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+PAGE = sys.argv[1]
 SAID = re.compile(r"^ *print\(.*\)  # (.*)$", re.MULTILINE)
 
 
-async def run_block(code: str, names: dict[str, Any]) -> None:
-    """Run one piece, and see that it prints what it says."""
+def compiled(code: str) -> CodeType:
+    """A piece, in which `await` may stand anywhere."""
+    flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+    made: CodeType = compile(code, PAGE, "exec", flags=flags, dont_inherit=True)
+    return made
+
+
+def awaits(code: str) -> bool:
+    """Whether it needs an event loop."""
+    return bool(compiled(code).co_flags & inspect.CO_COROUTINE)
+
+
+@contextlib.contextmanager
+def checked(code: str) -> Any:
+    """See that what runs in here prints what the piece says."""
     out = io.StringIO()
-    piece = compile(code, str(PAGE), "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
     with contextlib.redirect_stdout(out):
-        coroutine = eval(piece, names)
-        if inspect.iscoroutine(coroutine):
-            await coroutine
+        yield
     said, promised = out.getvalue().splitlines(), SAID.findall(code)
     assert said == promised, f"{code}\nprints {said}"
 
 
-async def run_blocks(world: Any, text: str) -> None:
-    """Run all pieces of a part of the page, in order."""
-    names: dict[str, Any] = {"__name__": "page"}
+def run_blocking(pieces: list[str], names: dict[str, Any]) -> None:
+    with daffi.Service("calculator") as service, daffi.Client(port=service.port) as conn:
+        names["conn"] = conn
+        for code in pieces:
+            with checked(code):
+                eval(compiled(code), names)
+
+
+async def run_awaited(world: Any, pieces: list[str], names: dict[str, Any]) -> None:
     async with (
         world.AsyncService("calculator") as service,
         world.AsyncClient(port=service.port) as conn,
     ):
         names["conn"] = conn
-        for code in BLOCK.findall(text):
-            await run_block(code, names)
+        for code in pieces:
+            with checked(code):
+                coroutine = eval(compiled(code), names)
+                if coroutine is not None:
+                    await coroutine
 
 
-before, _, after = PAGE.read_text("utf-8").partition("\n## Trio\n")
-asyncio.run(run_blocks(daffi.aio, before))
-if after:
-    trio.run(run_blocks, daffi.trio, after)
-print("ran", len(BLOCK.findall(before + after)))
+def main() -> None:
+    names: dict[str, Any] = {"__name__": "page"}
+    done = 0
+    for section in sections(PAGE):
+        pieces = section.pieces()
+        if not any(map(awaits, pieces)):
+            run_blocking(pieces, names)
+        elif "trio" in names or any("import trio" in code for code in pieces):
+            import trio
+
+            import daffi.trio
+
+            trio.run(run_awaited, daffi.trio, pieces, names)
+        else:
+            import daffi.aio
+
+            asyncio.run(run_awaited(daffi.aio, pieces, names))
+        done += len(pieces)
+    print("ran", done)
+
+
+main()
