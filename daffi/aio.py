@@ -255,7 +255,7 @@ class _World:
             try:
                 await work()
             except Exception:
-                _log.exception("something in the background failed")
+                _log.exception("a node's work in the background failed")
 
         task = asyncio.get_running_loop().create_task(run())
         _keep(task)

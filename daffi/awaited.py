@@ -127,7 +127,7 @@ class AsyncNode(Node):
         """
         self._birth.check()
         if not self._up:
-            raise InitializationError(f"{self.info}: there is nothing to wait for yet")
+            raise InitializationError(f"{self.info}; {self._opened_by} it first")
         here = self._world.here()
         if await self._world.until_signal(lambda: self._engine.join(None, here)):
             await self.stop()

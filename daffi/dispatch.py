@@ -143,7 +143,9 @@ class Dispatcher:
             if job.begin():
                 Context().run(self._answer, job)
         except BaseException:
-            _log.exception("a call could not be answered")
+            _log.exception(
+                "%s: %s, called by %r, could not be answered", self._name, job.function, job.caller
+            )
 
     def _start_thread(self) -> None:
         with self._lock:
@@ -152,7 +154,11 @@ class Dispatcher:
         try:
             threading.Thread(target=self._take, name=name, daemon=True).start()
         except RuntimeError:  # those that there are go on
-            _log.exception("no thread could be started for callbacks")
+            _log.exception(
+                "%s: the system gives no thread for callbacks; the %d there are go on",
+                self._name,
+                self._started - 1,
+            )
 
     def _take(self) -> None:
         mailbox = self.mailbox
@@ -190,15 +196,26 @@ class Dispatcher:
         name = job.function
         function = self._functions.get(name)
         if function is None:
-            job.fail("unreachable", "", f"{self._name} does not offer {name!r}", "", None, None)
+            self._refuse(job, "unreachable", f"{self._name!r} does not offer {name!r} any more")
             return None
         try:
             args, kwargs = unpack_arguments(job.format, job.payload())
         except Exception as error:
-            job.fail("unreadable", "", f"{name}: {error}", "", None, None)
+            self._refuse(job, "unreadable", str(error))
             return None
         _job.set(job)
         return function, args, kwargs
+
+    def _refuse(self, job: Job, kind: str, text: str) -> None:
+        """Answer that it did not run."""
+        if job.oneway:
+            _log.warning(
+                "%s did not run, and its caller %r does not wait: %s",
+                job.function,
+                job.caller,
+                text,
+            )
+        job.fail(kind, "", text, "", None, None)
 
     def finish(self, job: Job, result: Any) -> None:
         """Answer with what the function returned."""
@@ -210,13 +227,14 @@ class Dispatcher:
         except Exception as error:
             kind = "too_large" if isinstance(error, MessageTooLarge) else "serialization"
             if not isinstance(error, (MessageTooLarge, SerializationError, TypeError)):
-                _log.exception("the result of %s could not be sent", job.function)
-            job.fail(kind, "", f"the result of {job.function}: {error}", "", None, None)
+                _log.exception("%s: the result of %s can't be sent", self._name, job.function)
+            job.fail(kind, "", f"the result can't be sent: {error}", "", None, None)
 
     def fail(self, job: Job, error: BaseException) -> None:
         """Answer with what the function raised."""
         if job.oneway:
-            _log.error("%s raised, and its caller does not wait", job.function, exc_info=error)
+            text = "%s raised, and its caller %r does not wait"
+            _log.error(text, job.function, job.caller, exc_info=error)
         pickled = dumps if job.format == _PICKLE else None
         type_name, message, traceback, arguments, data = describe(error, pickled)
         job.fail("raised", type_name, message, traceback, arguments, data)

@@ -31,11 +31,19 @@ from typing import Any, ClassVar, TypeGuard
 
 
 class DaffiError(Exception):
-    """The root: `except DaffiError` catches everything that daffi raises by itself."""
+    """The root: `except DaffiError` catches everything that daffi raises by itself.
+
+    `ran` says of a failed call whether its function ran: False for no, so that it is safe to call
+    again; True for yes; None where nobody can know.
+    """
+
+    ran: bool | None = None
 
 
 class InitializationError(DaffiError):
     """A node can't start, connect or register, or was given wrong arguments."""
+
+    ran = False
 
 
 class AuthenticationError(InitializationError):
@@ -49,28 +57,30 @@ class ProtocolError(InitializationError):
 class Disconnected(DaffiError, ConnectionError):
     """The connection, or the worker, is gone.
 
-    `sent` is False when the function did not run, and None when that is unknown. `worker` is
-    the name of the worker, where one was chosen.
+    `sent` is False when the function did not run, and None when that is unknown, as `ran` is.
+    `worker` is the name of the worker, where one was chosen.
     """
 
     def __init__(
         self, message: str = "", *, sent: bool | None = None, worker: str | None = None
     ) -> None:
         super().__init__(message)
-        self.sent = sent
+        self.ran = self.sent = sent
         self.worker = worker
 
 
 class Evicted(Disconnected):
-    """Another node connected under our name. This one does not come back."""
+    """Another node connected under our name. This one does not come back: give each its own."""
 
 
 class TransmissionFailure(DaffiError, LookupError):
-    """Nobody exposes the function, or the receiver is not there. It never ran."""
+    """Nobody offers the function, or the receiver is not there. It never ran."""
+
+    ran = False
 
 
 class CallTimeout(DaffiError, TimeoutError):
-    """No answer in time.
+    """No answer in time. The function may have run, or still be running.
 
     `call` is the function's name, `timeout` and `elapsed` are seconds. `receivers` are, for a
     cast, those who had not answered; for any other call those who were named as its receiver,
@@ -99,17 +109,19 @@ class CallTimeout(DaffiError, TimeoutError):
 class Overloaded(DaffiError):
     """The pipe stayed full for as long as the call could wait. It never ran."""
 
+    ran = False
+
 
 class MessageTooLarge(DaffiError):
-    """The message is larger than `max_message`."""
+    """The arguments or the result are larger than `max_message`; `ran` tells which."""
 
 
 class SerdeNotAllowed(DaffiError):
-    """PICKLE is not read from a peer that is not trusted. It never ran."""
+    """PICKLE is not read from a peer that is not trusted; the text says what to set."""
 
 
 class SerializationError(DaffiError):
-    """Arguments or a result can't be written or read; the text says which."""
+    """Arguments or a result can't be written or read; the text says which, and `ran` too."""
 
 
 class ForkedError(DaffiError, RuntimeError):
@@ -131,6 +143,7 @@ class RemoteCallError(DaffiError):
     `remote_traceback` the text of the traceback over there, `worker` who ran it.
     """
 
+    ran = True
     remote_type: str = ""
     remote_traceback: str = ""
     worker: str | None = None
@@ -165,7 +178,7 @@ def original_of(error: RemoteCallError) -> type[Exception] | None:
 
 def _stamp(error: RemoteCallError, kind: str, traceback: str, worker: str | None) -> None:
     # Past the attributes: the original class may have read-only properties of these names.
-    error.__dict__.update(remote_type=kind, remote_traceback=traceback, worker=worker)
+    error.__dict__.update(ran=True, remote_type=kind, remote_traceback=traceback, worker=worker)
     _set_cause(error)
 
 
@@ -282,11 +295,28 @@ def from_failure(
     """
     if kind == "raised":
         return _raised(message, type_name, traceback, arguments, pickled, worker)
-    if kind == "disconnected" or kind == "evicted":
+    if call and kind not in _SAYS_OF_WHAT:
+        message = f"{call}: {message}"
+    failed = _failed(kind, message, type_name, traceback, worker, ran, call)
+    failed.ran = {"no": False, "yes": True}.get(ran)
+    return failed
+
+
+_SAYS_OF_WHAT = ("unreachable", "protocol")  # whose texts have the names already
+
+
+def _failed(
+    kind: str,
+    message: str,
+    type_name: str,
+    traceback: str,
+    worker: str | None,
+    ran: str,
+    call: str | None,
+) -> DaffiError:
+    if kind in ("disconnected", "evicted", "stopping"):
         gone = Evicted if kind == "evicted" else Disconnected
         return gone(message, sent=False if ran == "no" else None, worker=worker)
-    if kind == "stopping":
-        return Disconnected(message, sent=False, worker=worker)
     if kind == "timeout":
         return CallTimeout(message, call=call, receivers=() if worker is None else (worker,))
     simple = _SIMPLE.get(kind)

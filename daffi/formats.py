@@ -11,7 +11,7 @@ from __future__ import annotations
 import pickle
 from collections.abc import Callable, Iterable
 from enum import IntEnum
-from typing import Any, NoReturn
+from typing import Any
 
 from daffi.exceptions import SerializationError
 
@@ -78,7 +78,7 @@ def pack_result(format: int, value: Any) -> Any:
             return pickle.dumps(value, 5)
         if _any_large((value,)):
             value = _lift_all((value,), True)[0]
-        return _pickle(value, True, "the result")
+        return _pickle(value, True, "it")
     if format == _OPAQUE:
         if value is None:
             return None
@@ -179,9 +179,9 @@ def _pickle_choosing(lifted: Any, borrow: bool, what: str, aside: bool) -> Any:
         try:
             data = _by_value(lifted, set_aside)
         except Exception:
-            _refuse(what, "pickled", refusal)
+            raise _refusal(what, "pickled", refusal) from refusal
     except Exception as error:
-        _refuse(what, "pickled", error)
+        raise _refusal(what, "pickled", error) from error
     if len(payload) == 1:
         return data
     payload[0] = data
@@ -201,13 +201,15 @@ def _unpickle(payload: Any, what: str) -> Any:
             return pickle.loads(payload[0], buffers=payload[1:])
         return pickle.loads(payload)
     except Exception as error:
-        _refuse(what, "unpickled", error)
+        raise _refusal(what, "unpickled", error) from error
 
 
-def _refuse(what: str, done: str, error: Exception) -> NoReturn:
-    raise SerializationError(
+def _refusal(what: str, done: str, error: Exception) -> SerializationError:
+    refused = SerializationError(
         f"{what} can't be {done}: {type(error).__name__}: {str(error)[:1000]}"
-    ) from error
+    )
+    refused.ran = what == "the result"  # which is only read here; the arguments are not sent
+    return refused
 
 
 def _any_large(values: Iterable[Any]) -> bool:

@@ -18,6 +18,8 @@ from daffi.life import Node
 class RouterKind(Node):
     """The options of a Router."""
 
+    _opened_by = "start"
+
     _engine: _native.Server
 
     def __init__(
@@ -61,6 +63,8 @@ class RouterKind(Node):
 
 class ServiceKind(Node):
     """The options of a Service."""
+
+    _opened_by = "start"
 
     _engine: _native.Server
 
@@ -108,6 +112,8 @@ class ServiceKind(Node):
 class ClientKind(Node):
     """The options of a Client."""
 
+    _opened_by = "connect"
+
     _engine: _native.Client
 
     def __init__(
@@ -139,7 +145,9 @@ class ClientKind(Node):
         dispatcher = self._dispatch(name, workers)
         patience = node.seconds("connect_timeout", connect_timeout)
         if not patience:
-            raise InitializationError(f"connect_timeout can't be {connect_timeout!r}")
+            raise InitializationError(
+                f"connect_timeout can't be {connect_timeout!r}: pass seconds, more than 0"
+            )
         default = node.seconds("default_timeout", default_timeout)
         secured = security.client_tls(address, cert_file, key_file, ca_file, server_hostname)
         engine = _native.Client(

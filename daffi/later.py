@@ -239,7 +239,7 @@ class StreamFunction:
         except TransmissionFailure as failure:
             if self._acknowledged:
                 raise
-            _log.warning("a stream that nobody waits for failed: %s", failure)
+            _log.warning("a stream to %s that nobody waits for failed: %s", self._name, failure)
             return False
         finally:
             del sending  # which has the exception, whose traceback has this frame

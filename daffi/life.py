@@ -49,6 +49,7 @@ class Node(abc.ABC):
     """
 
     _presence_kind: type[Presence]
+    _opened_by: str  # what its user does first: start or connect
 
     def __init__(
         self,
@@ -98,7 +99,13 @@ class Node(abc.ABC):
         return f"<{self.info}>"
 
     def stats(self) -> dict[str, Any]:
-        """Gauges and counters of this node: connections, calls in flight, queued, bytes."""
+        """Gauges and counters of this node, as a dict.
+
+        What there is now: `connections`, `members`, `calls_in_flight`, `running`, `queued`,
+        `streams`, `transfers`, `bytes_queued`; `bytes_sent` and `bytes_received` over the
+        connections that are up. What has ended since the start: `calls`, `errors`, and in
+        `functions` both by name, of those that ran here.
+        """
         self._birth.check()
         return self._engine.stats()
 
@@ -144,7 +151,7 @@ class Node(abc.ABC):
         """
         self._birth.check()
         if self._stopped:
-            raise InitializationError(f"{self.info}; make a new one")
+            raise InitializationError(f"{self.info}: it does not begin again; make a new one")
         if self._up:
             return False
         if self._dispatcher is not None:

@@ -100,6 +100,7 @@ class Loop:
         self.blocked_by: object = None  # the job whose coroutine makes a blocking call on it now
         self._loop = asyncio.new_event_loop()
         self._closing = False
+        self._name = name
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         at_exit(Turn.COROUTINES, _close_all)
         _open.add(self)
@@ -136,11 +137,13 @@ class Loop:
             try:
                 self._loop.run_forever()
             except BaseException:  # a task that a callback started raised SystemExit
-                _log.exception("a task ended with something that is not an Exception")
+                _log.exception(
+                    "%s: a task ended with more than an Exception; the loop goes on", self._name
+                )
         try:
             self._cancel_all()
         except BaseException:
-            _log.exception("the event loop did not end cleanly")
+            _log.exception("%s: the event loop did not end cleanly", self._name)
         finally:
             _open.discard(self)
             self._loop.close()

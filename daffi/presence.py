@@ -108,7 +108,10 @@ class ThreadPresence(Presence):
         import inspect
 
         if inspect.iscoroutinefunction(handler):
-            raise TypeError("an async event handler needs an asyncio node; pass a plain function")
+            raise TypeError(
+                "an async event handler needs a node of daffi.aio or daffi.trio;"
+                " pass a plain function"
+            )
 
     def _begin(self) -> None:
         name = f"daffi-{self._name}-events"
@@ -141,4 +144,4 @@ class ThreadPresence(Presence):
 
 def log_raised(kind: str, member: str) -> None:
     """Say that a handler raised what is being handled now."""
-    _log.exception("an event handler raised at %r of %r", kind, member)
+    _log.exception("an event handler raised when it heard %r of %r; it goes on", kind, member)

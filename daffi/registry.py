@@ -148,7 +148,8 @@ class Registry:
             ]  # fmt: skip
             if not found:
                 raise InitializationError(
-                    f"expose: {wanted!r} is not registered; put @callback on it first"
+                    f"expose: {wanted!r} is not registered: put @callback on it,"
+                    f" before the node is made"
                     f" (registered: {', '.join(sorted(c.name for c in known)) or 'nothing'})"
                 )
             names.update(found)
@@ -173,7 +174,7 @@ class Registry:
             try:
                 listener()
             except Exception:
-                _log.exception("a node could not announce a new function")
+                _log.exception("a node could not announce a change of its functions")
 
     def _after_fork(self) -> None:
         # The parent's nodes are not ours, and another thread may have held the lock.

@@ -157,7 +157,7 @@ def _receivers(receiver: Receivers | None, many: bool) -> list[str] | None:
         )
     names = list(dict.fromkeys(receiver))
     if not all(isinstance(name, str) for name in names):
-        raise TypeError("receiver is a name or a list of names")
+        raise TypeError(f"receiver is a name or a list of names, not {receiver!r}")
     if not names:
         raise ValueError("receiver is an empty list; pass None for everybody")
     for name in names:
@@ -291,7 +291,7 @@ class StreamFunction:
         items = args[0]
         if hasattr(items, "__aiter__"):
             raise TypeError(
-                "an async iterable needs an asyncio node; a blocking node takes"
+                "an async iterable needs a node of daffi.aio or daffi.trio; a blocking node takes"
                 " a generator, an iterable or a single chunk"
             )
         if is_chunk(items):
@@ -356,7 +356,7 @@ class StreamFunction:
         except TransmissionFailure as failure:
             if self._acknowledged:
                 raise
-            _log.warning("a stream that nobody waits for failed: %s", failure)
+            _log.warning("a stream to %s that nobody waits for failed: %s", self._name, failure)
             return False
         return True
 

@@ -70,7 +70,7 @@ class _Blocking(Node):
         """
         self._birth.check()
         if not self._up:
-            raise InitializationError(f"{self.info}: there is nothing to wait for yet")
+            raise InitializationError(f"{self.info}; {self._opened_by} it first")
         if threading.current_thread() is not threading.main_thread():
             while not self._engine.join(None):
                 pass

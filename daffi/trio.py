@@ -166,7 +166,7 @@ class _World:
                 try:
                     await work()
                 except Exception:  # one that gets out ends the whole run
-                    _log.exception("something in the background failed")
+                    _log.exception("a node's work in the background failed")
 
         trio.lowlevel.spawn_system_task(run, context=copy_context())
         return scope.cancel

@@ -15,6 +15,9 @@ connection to a node of their section that offers the callbacks of the page: of 
 piece of the section awaits something, of Trio on a page that has imported it, else a blocking
 one. What a line says behind `print(...)  #` is what it must print.
 
+Code of other products, which the pages about coming from them show, is in `py` blocks: it is read,
+not run.
+
 Two tables: how many blocks each page has, and the few that can't run, with the reason.
 """
 
@@ -34,7 +37,9 @@ BLOCKS = {
     "README": (7, 1),
     "asyncio": (7, 0),
     "browser": (1, 0),
+    "errors": (8, 0),
     "index": (3, 0),
+    "limits": (1, 0),
     "secured": (3, 0),
     "security": (4, 0),
     "trio": (1, 0),

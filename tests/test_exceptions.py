@@ -377,7 +377,9 @@ def test_hostile_arguments() -> None:
 def test_other_kinds(kind: str, expected: type[DaffiError]) -> None:
     for ran in ("no", "maybe", "yes"):
         back: Any = from_failure(kind=kind, message="text", worker="w", ran=ran, call="f")
-        assert type(back) is expected and str(back) == "text"
+        named = kind in ("unreachable", "protocol")
+        assert type(back) is expected and str(back) == ("text" if named else "f: text")
+        assert back.ran is {"no": False, "maybe": None, "yes": True}[ran]
         if isinstance(back, Disconnected):
-            assert back.sent is (False if ran == "no" or kind == "stopping" else None)
+            assert back.sent is (False if ran == "no" else None)
             assert back.worker == "w"
