@@ -2,10 +2,11 @@
  * The calls of one client that are not ended, with their credit. They survive its connection.
  *
  * A row goes with whatever ends it: an answer, a timeout, a cancel, the end of the connection for
- * those that were sent. Ids are never used again. Imports `codec` of ours.
+ * those that were sent. Ids are never used again. Imports `codec` and `spinning` of ours.
  */
 
-import { Kind, WHOLE } from "./codec.js";
+import { Flag, Kind, WHOLE } from "./codec.js";
+import { Spin } from "./spinning.js";
 
 /** @typedef {import("./codec.js").Frame} Frame */
 
@@ -32,6 +33,7 @@ export class Calls {
   #window = null;
   /** @type {(frame: Frame) => Promise<void> | undefined} */
   #send = () => undefined;
+  #spin = new Spin();
   #last = 0;
 
   /** How many are not ended. */
@@ -62,6 +64,7 @@ export class Calls {
     row.frame.id = this.nextId();
     this.#rows.set(row.frame.id, row);
     this.#waiting.add(row);
+    if (this.#rows.size > 1) this.#spin.leave();
     if (!this.#window) row.strand();
     else if (this.#waiting.size === 1 || isFree(row.frame)) this.#release(row);
   }
@@ -80,7 +83,9 @@ export class Calls {
    */
   end(row) {
     this.#waiting.delete(row);
-    return this.#rows.delete(row.frame.id);
+    const ended = this.#rows.delete(row.frame.id);
+    if (this.#rows.size === 0) this.#spin.end();
+    return ended;
   }
 
   /**
@@ -136,6 +141,7 @@ export class Calls {
     }
     this.#waiting.delete(row);
     row.isSent = true;
+    if (this.#rows.size === 1 && frame.kind === Kind.CALL && !(frame.flags & Flag.ONEWAY)) this.#spin.begin();
     row.sent(this.#send(frame));
     return true;
   }

@@ -172,43 +172,53 @@ export function text(bytes) {
  * @param {Frame} frame
  * @returns {Uint8Array}
  */
-export function encode(frame) {
-  const fields = frame.fields.map(([key, value]) => /** @type {const} */ ([key, bytesOf(value)]));
-  const length = fields.reduce((sum, [, value]) => sum + 3 + value.length, 0);
-  const bytes = new Uint8Array(HEAD + length + frame.body.length);
+export function encode({ kind, format, flags, id, fields, body }) {
+  let length = 0;
+  const values = fields.map(([, value]) => {
+    const put = isWide(value) ? value : bytesOf(value);
+    length += 3 + (isWide(put) ? 8 : put.length);
+    return put;
+  });
+  const bytes = new Uint8Array(HEAD + length + body.length);
   const view = new DataView(bytes.buffer);
-  view.setUint32(0, length + frame.body.length, true);
-  view.setUint8(4, frame.kind);
-  view.setUint8(5, (frame.format << 4) | frame.flags);
+  view.setUint32(0, length + body.length, true);
+  bytes[4] = kind;
+  bytes[5] = (format << 4) | flags;
   view.setUint16(6, length, true);
-  view.setUint32(8, frame.id >>> 0, true);
-  view.setUint32(12, Math.floor(frame.id / 2 ** 32), true);
+  putNumber(view, 8, id);
   let at = HEAD;
-  for (const [key, value] of fields) {
-    view.setUint8(at, key);
-    view.setUint16(at + 1, value.length, true);
-    bytes.set(value, at + 3);
-    at += 3 + value.length;
-  }
-  bytes.set(frame.body, at);
+  values.forEach((value, field) => {
+    const size = isWide(value) ? 8 : value.length;
+    bytes[at] = fields[field][0];
+    view.setUint16(at + 1, size, true);
+    if (isWide(value)) putNumber(view, at + 3, value);
+    else bytes.set(value, at + 3);
+    at += 3 + size;
+  });
+  bytes.set(body, at);
   return bytes;
 }
 
 /**
  * @param {Field[1]} value
+ * @returns {value is Wide}
+ */
+function isWide(value) {
+  return typeof value === "number" || typeof value === "bigint";
+}
+
+/**
+ * @param {Exclude<Field[1], Wide>} value
  * @returns {Uint8Array}
  */
 function bytesOf(value) {
   if (typeof value === "string") return encoder.encode(value);
   if (value instanceof Uint8Array) return value;
-  if (typeof value === "object") {
-    const name = encoder.encode(value.name);
-    const bytes = new Uint8Array(1 + name.length);
-    bytes[0] = value.trusted ? 1 : 0;
-    bytes.set(name, 1);
-    return bytes;
-  }
-  return numbers([value]);
+  const name = encoder.encode(value.name);
+  const bytes = new Uint8Array(1 + name.length);
+  bytes[0] = value.trusted ? 1 : 0;
+  bytes.set(name, 1);
+  return bytes;
 }
 
 /**
@@ -218,8 +228,19 @@ function bytesOf(value) {
 export function numbers(values) {
   const bytes = new Uint8Array(8 * values.length);
   const view = new DataView(bytes.buffer);
-  values.forEach((value, index) => view.setBigUint64(8 * index, BigInt(value), true));
+  values.forEach((value, index) => putNumber(view, 8 * index, value));
   return bytes;
+}
+
+/**
+ * @param {DataView} view
+ * @param {number} at
+ * @param {Wide} value
+ */
+function putNumber(view, at, value) {
+  if (typeof value === "bigint") return view.setBigUint64(at, value, true);
+  view.setUint32(at, value >>> 0, true);
+  view.setUint32(at + 4, Math.floor(value / 2 ** 32), true);
 }
 
 /**

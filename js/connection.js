@@ -291,20 +291,17 @@ export class Connection {
    */
   #fields(name, receivers, timeout) {
     /** @type {import("./codec.js").Field[]} */
-    const fields = [[Key.FUNCTION, name]];
-    fields.push([Key.CHAIN, this.#scope.chain ?? this.#node.chain()]);
-    for (const receiver of receivers) fields.push([Key.RECEIVER, receiver]);
-    if (timeout !== null) fields.push([Key.DEADLINE, Math.max(0, Math.round(timeout * 1000))]);
-    let size = 64;
-    for (const each of [name, ...receivers]) {
-      const { length } = utf8(each);
-      size += length + 3;
-      if (length > MAX_NAME) {
-        throw new TransmissionFailure(
-          `there is no ${each.slice(0, 40)}...: a name has at most ${MAX_NAME} bytes, not ${length}`,
-        );
-      }
+    const fields = [
+      [Key.FUNCTION, nameBytes(name)],
+      [Key.CHAIN, this.#scope.chain ?? this.#node.chain()],
+    ];
+    let size = 64 + MAX_NAME;
+    for (const receiver of receivers) {
+      const bytes = nameBytes(receiver);
+      fields.push([Key.RECEIVER, bytes]);
+      size += bytes.length + 3;
     }
+    if (timeout !== null) fields.push([Key.DEADLINE, Math.max(0, Math.round(timeout * 1000))]);
     if (size > MAX_FIELDS) throw new MessageTooLarge("the names of the receivers do not fit into a call");
     return fields;
   }
@@ -331,25 +328,30 @@ export class Connection {
 }
 
 /**
+ * A name as it travels.
+ * @param {string} name
+ */
+function nameBytes(name) {
+  const bytes = utf8(name);
+  if (bytes.length <= MAX_NAME) return bytes;
+  throw new TransmissionFailure(
+    `there is no ${name.slice(0, 40)}...: a name has at most ${MAX_NAME} bytes, not ${bytes.length}`,
+  );
+}
+
+/**
  * Functions by name. It is no promise, so `then` is none of them.
  * @param {(name: string, args: unknown[]) => Promise<any>} call
  * @returns {Remote}
  */
 function remote(call) {
-  /** @type {Map<string, (...args: unknown[]) => Promise<any>>} */
-  const bound = new Map();
   return new Proxy(/** @type {Remote} */ ({}), {
     get(_, name) {
       if (typeof name === "symbol" || name === "then") return undefined;
       if (name.startsWith("_")) {
         throw new TypeError(`${name} begins with _, and such names are not called from outside`);
       }
-      let found = bound.get(name);
-      if (!found) {
-        found = (...args) => call(name, args);
-        bound.set(name, found);
-      }
-      return found;
+      return (/** @type {unknown[]} */ ...args) => call(name, args);
     },
   });
 }

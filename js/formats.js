@@ -14,6 +14,9 @@ import { SerializationError } from "./errors.js";
 /** A payload, and how it is written.
  * @typedef {{format: number, flags: number, body: Uint8Array}} Payload */
 
+/** The way into a value: positions in arrays, keys of objects.
+ * @typedef {(string | number)[]} Trail */
+
 /** How deep arrays and objects may nest. */
 const DEPTH = 128;
 const LIMITS = /** @type {const} */ ([-(2n ** 63n), 2n ** 64n]);
@@ -135,7 +138,7 @@ export function isMap(value) {
  * @returns {Payload}
  */
 function pack(format, value, what) {
-  const trail = /** @type {string[]} */ ([]);
+  const trail = /** @type {Trail} */ ([]);
   try {
     if (format === Format.MSGPACK) {
       const body = encode(prepared(value, trail, false), {
@@ -147,8 +150,9 @@ function pack(format, value, what) {
     }
     return { format, flags: 0, body: utf8(toJson(value, trail)) };
   } catch (error) {
-    const where = what === "the result" ? "result" : trail.shift() === "[0]" ? "args" : "kwargs";
-    const place = trail.length ? `, at ${where}${trail.join("")}` : "";
+    const where = what === "the result" ? "result" : trail.shift() === 0 ? "args" : "kwargs";
+    const steps = trail.map((step) => (typeof step === "number" ? `[${step}]` : `.${step}`));
+    const place = trail.length ? `, at ${where}${steps.join("")}` : "";
     throw new SerializationError(`${what} can't be written${place}: ${messageOf(error)}`);
   }
 }
@@ -193,7 +197,7 @@ function opaque(value) {
  * What is to be written, with integers as the encoder wants them. Copies only what it changes;
  * refuses what the format would write as something else. `trail` says where it stands.
  * @param {unknown} value
- * @param {string[]} trail
+ * @param {Trail} trail
  * @param {false | ((text: string) => string)} raw for JSON: a placeholder for text that is to
  *   stand there as it is
  * @returns {unknown}
@@ -226,8 +230,11 @@ function prepared(value, trail, raw) {
   }
   const list = Array.isArray(value);
   let copy = /** @type {any} */ (null);
-  for (const key of list ? value.keys() : Object.keys(own)) {
-    trail.push(list ? `[${key}]` : `.${key}`);
+  const keys = list ? null : Object.keys(own);
+  const count = (keys ?? own).length;
+  for (let at = 0; at < count; at += 1) {
+    const key = keys ? keys[at] : at;
+    trail.push(key);
     const item = prepared(own[key], trail, raw);
     if (item !== own[key]) {
       copy ??= list ? [...value] : Object.fromEntries(Object.entries(own));
@@ -263,7 +270,7 @@ function placeholder() {
 
 /**
  * @param {unknown} value
- * @param {string[]} trail
+ * @param {Trail} trail
  */
 function toJson(value, trail) {
   let mark = "";
