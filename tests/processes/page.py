@@ -40,9 +40,21 @@ def checked(code: str) -> Any:
     assert said == promised, f"{code}\nprints {said}"
 
 
+@contextlib.contextmanager
+def connected(names: dict[str, Any], conn: object) -> Any:
+    """While a section runs; a page may make a `conn` of its own, and keeps it."""
+    names.setdefault("conn", conn)
+    yield
+    if names["conn"] is conn:
+        del names["conn"]
+
+
 def run_blocking(pieces: list[str], names: dict[str, Any]) -> None:
-    with daffi.Service("calculator") as service, daffi.Client(port=service.port) as conn:
-        names["conn"] = conn
+    with (
+        daffi.Service("calculator") as service,
+        daffi.Client(port=service.port) as conn,
+        connected(names, conn),
+    ):
         for code in pieces:
             with checked(code):
                 eval(compiled(code), names)
@@ -53,16 +65,20 @@ async def run_awaited(world: Any, pieces: list[str], names: dict[str, Any]) -> N
         world.AsyncService("calculator") as service,
         world.AsyncClient(port=service.port) as conn,
     ):
-        names["conn"] = conn
-        for code in pieces:
-            with checked(code):
-                coroutine = eval(compiled(code), names)
-                if coroutine is not None:
-                    await coroutine
+        with connected(names, conn):
+            await run_pieces(pieces, names)
+
+
+async def run_pieces(pieces: list[str], names: dict[str, Any]) -> None:
+    for code in pieces:
+        with checked(code):
+            coroutine = eval(compiled(code), names)
+            if coroutine is not None:
+                await coroutine
 
 
 def main() -> None:
-    names: dict[str, Any] = {"__name__": "page"}
+    names: dict[str, Any] = {"__name__": "__main__"}
     done = 0
     for section in sections(PAGE):
         pieces = section.pieces()
