@@ -13,6 +13,10 @@
 #   REQUIRE  js: without Node and Chromium a run fails; otherwise their part is left out, aloud
 #   ARGS     passed on to pytest, the demo, the bench or the soak
 #                                                     make test ARGS='-k cast -x'
+#   ONLY     of the bench: names or patterns          make bench ONLY='add,echo_*'
+#   PEERS    of the bench: measure others too         make bench PEERS=all
+#   CURVES   of the bench: the scale curves instead   make bench CURVES=1
+#   COMPARE  of the bench: fail if slower than that   make bench COMPARE=last.json
 
 PYTHON  ?= python3
 PYTHONS ?= 3.10 3.11 3.12 3.13
@@ -63,7 +67,7 @@ SOURCES := Cargo.toml pyproject.toml $(wildcard Cargo.lock README.md LICENSE) \
 .NOTPARALLEL:
 .PRECIOUS: build/venv-%/.ready build/venv-%/.installed
 .PHONY: help build demo test test-all pythons test-rust test-js test-browser chromium screenshots \
-	$(TESTS) lint lint-js format bench soak docs lock clean
+	$(TESTS) lint lint-js format bench bench-plots nats-server soak docs lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -148,8 +152,19 @@ format: $(READY) ## put Rust and Python into shape
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-bench: $(HERE) $(NODE_PACKAGES) ## measure beside daffi 3.0.1 and plain sockets
-	@$(BIN)/python -m bench $(ARGS)
+bench: $(HERE) $(NODE_PACKAGES) $(if $(PEERS),nats-server) ## measure beside daffi 3.0.1 and plain sockets
+	@$(BIN)/python -m bench $(if $(ONLY),--only '$(ONLY)') $(if $(PEERS),--peers '$(PEERS)') \
+		$(if $(CURVES),--curves) $(if $(COMPARE),--compare '$(COMPARE)') $(ARGS)
+
+# Debian's, as far as one may; without it the rows of NATS are left out, aloud.
+nats-server:
+	@PATH="$$PATH:/usr/sbin"; command -v nats-server > /dev/null || test "$$(id -u)" != 0 \
+		|| ! command -v apt-get > /dev/null || { echo "== apt-get install nats-server" \
+		&& apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+		apt-get install -y -qq --no-install-recommends nats-server > /dev/null; } || :
+
+bench-plots: $(HERE) ## figures and plots of docs/benchmarks.md, from bench/published
+	@$(BIN)/python -m bench.pages $(ARGS)
 
 soak: $(HERE) ## mixed calls for long, blocking then asyncio; fails when anything grows
 	@$(BIN)/python -m bench.soak $(ARGS)

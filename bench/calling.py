@@ -2,7 +2,8 @@
 
 Lives here: the measured code, the same source for both versions of daffi. Each function
 gets its order, and says one `value` in the unit of its row. Options are named at every call,
-as most programs do. Imports `nodes`, `pace` and `talk`; never `callbacks`.
+as most programs do. Imports `nodes`, `pace`, `payloads` and
+`talk`; never `callbacks`.
 """
 
 import subprocess
@@ -15,30 +16,28 @@ from typing import Any
 
 import daffi
 from bench import nodes, pace, talk
+from bench.payloads import RECORD
 from daffi import Client, SerdeFormat
 
 Order = dict[str, Any]
 
-RECORD: dict[str, Any] = {
-    "id": 81_723,
-    "name": "Ada Lovelace",
-    "active": True,
-    "balance": 1024.75,
-    "tags": [f"tag-{number}" for number in range(40)],
-    "points": [number * 1.25 for number in range(60)],
-    "address": {"street": "St James's Square 12", "city": "London", "zip": None},
-    "text": "the engine weaves algebraic patterns " * 25,
-}
+
+def _say(value: float, run: pace.Run | None = None) -> None:
+    talk.figure(value, f"daffi {daffi.__version__}", run.cpu if run else None)
 
 
-def _say(value: float) -> None:
-    talk.say(value=value, version=daffi.__version__, python=sys.version.split()[0])
+def _say_rate(run: pace.Run) -> None:
+    _say(run.rate, run)
+
+
+def _say_bytes(run: pace.Run, size: int) -> None:
+    _say(pace.gibibytes(run, size), run)
 
 
 def add(order: Order) -> None:
     """Small calls, one after another, per second."""
     with nodes.connection(order) as conn:
-        _say(pace.per_second(lambda: conn.rpc(timeout=30).add(1, 2), order["seconds"]))
+        _say_rate(pace.repeat(lambda: conn.rpc(timeout=30).add(1, 2), order))
 
 
 def add_node(order: Order) -> None:
@@ -62,7 +61,7 @@ def add_threads(order: Order) -> None:
         def work() -> None:
             conn.rpc(timeout=30).add(1, 2)
 
-        _say(pace.per_second_threads(work, order["seconds"], order["threads"]))
+        _say_rate(pace.repeat_threads(work, order))
 
 
 def record(order: Order) -> None:
@@ -72,23 +71,30 @@ def record(order: Order) -> None:
     with nodes.connection(order) as conn:
         if conn.rpc(timeout=30, serde=serde).echo(value) != value:
             raise AssertionError("the record came back changed")
-        _say(
-            pace.per_second(lambda: conn.rpc(timeout=30, serde=serde).echo(value), order["seconds"])
-        )
+        _say_rate(pace.repeat(lambda: conn.rpc(timeout=30, serde=serde).echo(value), order))
 
 
 def echo(order: Order) -> None:
     """OPAQUE bytes there and back, GiB/s both ways together."""
-    size = order["size"]
-    value = bytes(size)
+    _say_bytes(_echo(order), order["size"])
+
+
+def echo_time(order: Order) -> None:
+    """The same, as microseconds for each call."""
+    run = _echo(order)
+    _say(1e6 / run.rate, run)
+
+
+def _echo(order: Order) -> pace.Run:
+    value = bytes(order["size"])
     with nodes.connection(order) as conn:
 
         def work() -> None:
             answer = conn.rpc(timeout=30, serde=SerdeFormat.OPAQUE).echo(value)
-            if len(answer) != size:
+            if len(answer) != len(value):
                 raise AssertionError(f"{len(answer)} bytes came back")
 
-        _say(pace.gibibytes(pace.per_second(work, order["seconds"]), size))
+        return pace.repeat(work, order)
 
 
 def array(order: Order) -> None:
@@ -102,7 +108,7 @@ def array(order: Order) -> None:
             if conn.rpc(timeout=30).echo(value).shape != value.shape:
                 raise AssertionError("another array came back")
 
-        _say(pace.gibibytes(pace.per_second(work, order["seconds"]), order["size"]))
+        _say_bytes(pace.repeat(work, order), order["size"])
 
 
 def stream(order: Order) -> None:
@@ -142,7 +148,7 @@ def _arrivals(order: Order, conn: Any, send: Callable[[Iterator[bytes]], object]
                 raise AssertionError(f"{arrived} of {sent} arrived")
             time.sleep(0.0005)
 
-    _say(pace.bursts(burst, order["burst"], order["seconds"]))
+    _say_rate(pace.bursts(burst, order))
 
 
 def cast(order: Order) -> None:
@@ -153,7 +159,7 @@ def cast(order: Order) -> None:
             if len(conn.cast(timeout=30).add(1, 2)) != len(order["workers"]):
                 raise AssertionError("a worker is missing in the answer")
 
-        _say(pace.per_second(work, order["seconds"]))
+        _say_rate(pace.repeat(work, order))
 
 
 def idle_memory(order: Order) -> None:

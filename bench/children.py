@@ -37,12 +37,14 @@ class Child:
             env=_environment(),
             start_new_session=True,  # Ctrl-C is ours to hear: we end the children
         )
-        threading.Thread(target=self._read, daemon=True).start()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
 
     def _read(self) -> None:
         if self.process.stdout is not None:
-            for line in self.process.stdout:
-                self._lines.put(json.loads(line))
+            with self.process.stdout as lines:
+                for line in lines:
+                    self._lines.put(json.loads(line))
         self._lines.put(None)
 
     def hear(self, timeout: float) -> dict[str, Any]:
@@ -87,6 +89,7 @@ class Child:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+        self._reader.join(5)
         self._errors.close()
 
 

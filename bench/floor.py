@@ -53,8 +53,8 @@ def server(order: dict[str, Any]) -> None:
             sock.sendall(message)
 
 
-def _trips(order: dict[str, Any]) -> float:
-    """Round trips per second."""
+def _trips(order: dict[str, Any]) -> pace.Run:
+    """Round trips."""
     family, address = _open(order["address"])
     with socket.socket(family) as sock:
         sock.connect(address)
@@ -67,14 +67,16 @@ def _trips(order: dict[str, Any]) -> float:
             sock.sendall(message)
             _fill(sock, memoryview(answer))
 
-        return pace.per_second(trip, order["seconds"])
+        return pace.repeat(trip, order)
 
 
 def ping(order: dict[str, Any]) -> None:
     """Small messages there and back, per second."""
-    talk.say(value=_trips(order))
+    run = _trips(order)
+    talk.figure(run.rate, "sockets", run.cpu)
 
 
 def echo(order: dict[str, Any]) -> None:
     """Large messages there and back, GiB/s both ways together."""
-    talk.say(value=pace.gibibytes(_trips(order), order["size"]))
+    run = _trips(order)
+    talk.figure(pace.gibibytes(run, order["size"]), "sockets", run.cpu)

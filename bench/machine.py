@@ -16,8 +16,9 @@ ROOT = Path(__file__).resolve().parent.parent
 def facts() -> dict[str, Any]:
     """What ran the bench, as plain JSON values; unknown ones are `None`."""
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
+    release = platform.release().partition("-")[0]
     return {
-        "system": platform.platform(),
+        "system": f"{platform.system()} {release} {platform.machine()}",
         "processor": _field("/proc/cpuinfo", "model name") or platform.processor() or None,
         "cpus": os.cpu_count(),
         "cpus_usable": usable,

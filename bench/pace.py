@@ -1,15 +1,37 @@
 """Counting work against the clock.
 
-Lives here: the loops that every scenario is timed with, the same for both sides and for the
-floor. Imports nothing of ours.
+Lives here: the loops that every scenario is timed with, the same for all sides and for the
+floor. Imports `cost`.
 """
 
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
+
+from bench.cost import Meter, Spent
 
 GIB = 1 << 30
+Order = dict[str, Any]
+
+
+class Run(NamedTuple):
+    """What was done in which time, and the CPU seconds of all who took part."""
+
+    done: int
+    seconds: float
+    spent: Spent
+
+    @property
+    def rate(self) -> float:
+        """How often a second."""
+        return self.done / self.seconds
+
+    @property
+    def cpu(self) -> Spent:
+        """Microseconds of CPU for each time, by role."""
+        return {role: spent * 1e6 / self.done for role, spent in self.spent.items()}
 
 
 def warm_up(work: Callable[[], object], seconds: float) -> None:
@@ -35,40 +57,44 @@ def count(work: Callable[[], object], seconds: float) -> tuple[int, float, float
             return done, start, now
 
 
-def per_second(work: Callable[[], object], seconds: float) -> float:
-    """How often `work` runs in a second, one after another, after a warm-up."""
-    warm_up(work, seconds)
-    done, start, end = count(work, seconds)
-    return done / (end - start)
+def repeat(work: Callable[[], object], order: Order) -> Run:
+    """Work one time after another for as long as the order says, after a warm-up."""
+    warm_up(work, order["seconds"])
+    meter = Meter(order)
+    done, start, end = count(work, order["seconds"])
+    return Run(done, end - start, meter.spent())
 
 
-def per_second_threads(work: Callable[[], object], seconds: float, threads: int) -> float:
-    """How often `work` runs in a second from several threads at once, all together.
+def repeat_threads(work: Callable[[], object], order: Order) -> Run:
+    """The same from several threads at once, all together.
 
     Counted from the first start to the last end, so that a starved thread counts against us.
     """
-    line = threading.Barrier(threads)
+    meter = Meter(order)
+    line = threading.Barrier(order["threads"], action=meter.start)
 
     def one() -> tuple[int, float, float]:
-        warm_up(work, seconds)
+        warm_up(work, order["seconds"])
         line.wait(60)
-        return count(work, seconds)
+        return count(work, order["seconds"])
 
-    with ThreadPoolExecutor(threads) as pool:
-        running = [pool.submit(one) for _ in range(threads)]
+    with ThreadPoolExecutor(order["threads"]) as pool:
+        running = [pool.submit(one) for _ in range(order["threads"])]
         counts = [each.result() for each in running]
     start = min(start for _, start, _ in counts)
     end = max(end for _, _, end in counts)
-    return sum(done for done, _, _ in counts) / (end - start)
+    return Run(sum(done for done, _, _ in counts), end - start, meter.spent())
 
 
-def bursts(burst: Callable[[int], object], size: int, seconds: float) -> float:
-    """Items per second, where `burst(n)` ends once all its `n` items have arrived."""
+def bursts(burst: Callable[[int], object], order: Order) -> Run:
+    """Items, where `burst(n)` ends once all its `n` items have arrived."""
+    size = order["burst"]
     burst(max(1, size // 10))
-    done, start, end = count(lambda: burst(size), seconds)
-    return size * done / (end - start)
+    meter = Meter(order)
+    done, start, end = count(lambda: burst(size), order["seconds"])
+    return Run(size * done, end - start, meter.spent())
 
 
-def gibibytes(trips: float, size: int) -> float:
+def gibibytes(run: Run, size: int) -> float:
     """GiB/s, there and back together, of so many round trips of `size` bytes."""
-    return 2 * trips * size / GIB
+    return 2 * run.rate * size / GIB

@@ -1,21 +1,17 @@
-"""Showing the results: tables in the terminal, JSON in `bench/results/`.
+"""Showing the results in the terminal.
 
-Lives here: formatting only. Imports `figures` and `rows`.
+Lives here: formatting only. Imports `contest`, `figures`, `row` and `rows`.
 """
 
-import json
-from collections.abc import Sequence
-from datetime import datetime, timezone
-from pathlib import Path
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 from rich.console import Console
 from rich.table import Table
 
-from bench.figures import Results, Series, ratio, verdict
-from bench.rows import Row
-
-FOLDER = Path(__file__).resolve().parent / "results"
+from bench.contest import PEERS
+from bench.figures import Results, Series, ratio, reaches, rise
+from bench.row import BEFORE, OURS, Bars, Curve, Row
+from bench.rows import PARTS
 
 
 def number(value: float) -> str:
@@ -37,103 +33,131 @@ def spread(series: Series | None) -> str:
     return f"{text} [red]+{len(series.failures)} failed[/red]" if series.failures else text
 
 
-def _must(row: Row) -> str:
-    if row.limit is not None:
-        return f"at most {number(row.limit)}"
-    if row.must is None:
-        return ""
-    return f"{row.must:g} x {row.than}" if row.than else f"{row.must:g}"
+def _bars(row: Row, bars: Bars, results: Results) -> str:
+    marks = {True: "[green]{} yes[/green]", False: "[red]{} no[/red]", None: "[dim]{}[/dim]"}
+    return ", ".join(marks[reaches(row, bar, results)].format(bar) for bar in bars)
 
 
-def show(console: Console, rows: Sequence[Row], results: Results, versions: dict[str, str]) -> None:
-    """Print the comparisons, the floor, and the reason of every failure."""
-    done = [row for row in rows if row.name in results]
-    for part, title in (("blocking", "blocking calls"), ("asyncio", "asyncio")):
-        calls = [row for row in done if row.part == part]
-        if calls:
-            console.print(_comparison(f"{title}: median (range)", calls, results, versions))
-    floors = [row for row in done if row.part == "floor"]
-    if floors:
-        table = Table(title="the floor: plain Python sockets, echo")
-        for name in ("message", "unit"):
-            table.add_column(name)
-        table.add_column("median (range)", justify="right")
-        for row in floors:
-            table.add_row(row.title, row.unit, spread(results[row.name]["ours"]))
-        console.print(table)
-    for row in done:
-        for side, series in results[row.name].items():
-            for reason in dict.fromkeys(series.failures):
-                console.print(f"{row.name}, {side}: {reason}", style="red", markup=False)
+def _table(title: str, left: Sequence[str], right: Sequence[str]) -> Table:
+    table = Table(title=title, title_justify="left")
+    for name in left:
+        table.add_column(name)
+    for name in right:
+        table.add_column(name, justify="right")
+    return table
+
+
+def show(
+    console: Console,
+    rows: Sequence[Row],
+    found: Mapping[str, Results],
+    versions: Mapping[str, str],
+) -> None:
+    """Print the comparisons of each placement, and the reason of every failure."""
+    for place, results in found.items():
+        done = [row for row in rows if row.name in results]
+        for part, title in PARTS.items():
+            some = [row for row in done if row.part == part]
+            if some:
+                name = f"{title}, {place}: median (range)"
+                console.print(_comparison(name, some, results, versions))
+        for table in (_peers(place, done, results, versions), _costs(place, done, results)):
+            if table.row_count:
+                console.print(table)
+        for row in done:
+            _failures(console, f"{row.name}, {place}", results[row.name])
+
+
+def _failures(console: Console, name: str, sides: Mapping[str, Series]) -> None:
+    for side, series in sides.items():
+        for reason in dict.fromkeys(series.failures):
+            console.print(f"{name}, {side}: {reason}", style="red", markup=False)
 
 
 def _comparison(
-    title: str, rows: Sequence[Row], results: Results, versions: dict[str, str]
+    title: str, rows: Sequence[Row], results: Results, versions: Mapping[str, str]
 ) -> Table:
-    both = any("peer" in results[row.name] for row in rows)
-    table = Table(title=title)
-    table.add_column("scenario")
-    table.add_column("unit")
-    table.add_column(f"daffi {versions.get('ours', '')}", justify="right")
-    if both:
-        table.add_column(f"daffi {versions.get('peer', '')}", justify="right")
-        for name in ("ratio", "must", ""):
-            table.add_column(name, justify="right")
+    both = any(BEFORE in results[row.name] for row in rows)
+    held = any(row.must for row in rows)
+    right = [versions.get(OURS, "daffi")]
+    right += [versions.get(BEFORE, BEFORE), "ratio"] if both else []
+    table = _table(title, ["scenario", "unit"], right + (["must", "aim"] if held else []))
     for row in rows:
-        sides = results[row.name]
-        cells = [row.title, row.unit, spread(sides.get("ours"))]
+        sides, reached = results[row.name], ratio(row, results)
+        cells = [row.title, row.unit, spread(sides.get(OURS))]
         if both:
-            reached, good = ratio(row, results), verdict(row, results)
-            mark = {True: "[green]yes[/green]", False: "[red]no[/red]", None: ""}[good]
-            cells += [
-                spread(sides.get("peer")),
-                "" if reached is None else f"{reached:.2f}",
-                _must(row),
-                mark,
-            ]
+            cells += [spread(sides.get(BEFORE)), "" if reached is None else f"{reached:.2f}"]
+        if held:
+            cells += [_bars(row, bars, results) for bars in (row.must, row.aim)]
         table.add_row(*cells)
     return table
 
 
-def save(
-    rows: Sequence[Row],
-    results: Results,
-    versions: dict[str, str],
-    machine: dict[str, Any],
-    settings: dict[str, Any],
-) -> Path:
-    """Write everything that was measured to a new JSON file."""
-    table = [
-        {
-            "name": row.name,
-            "title": row.title,
-            "unit": row.unit,
-            "part": row.part,
-            "less_is_better": row.less,
-            "must": row.must,
-            "than": row.than,
-            "limit": row.limit,
-            "ratio": None if row.part == "floor" else ratio(row, results),
-            "reached": None if row.part == "floor" else verdict(row, results),
-            "sides": {side: series.facts() for side, series in results[row.name].items()},
-        }
-        for row in rows
-        if row.name in results
-    ]
-    now = datetime.now(timezone.utc)
-    content = {
-        "when": now.isoformat(timespec="seconds"),
-        "machine": machine,
-        "versions": versions,
-        "settings": settings,
-        "rows": table,
-    }
-    return write(f"bench-{now:%Y%m%d-%H%M%S}.json", content)
+def _peers(place: str, rows: Sequence[Row], results: Results, versions: Mapping[str, str]) -> Table:
+    table = _table(
+        f"beside others, {place}: median (range)",
+        ["scenario", "unit", "who"],
+        ["figure", "we are", "CPU us a call"],
+    )
+    for row in rows:
+        others = [peer for peer in PEERS if peer.name in results[row.name]]
+        if not others:
+            continue
+        sides = results[row.name]
+        first = [row.title, row.unit, versions.get(OURS, "daffi"), spread(sides[OURS]), ""]
+        table.add_row(*first, _cpu(sides[OURS]))
+        for peer in others:
+            who = versions.get(peer.name, peer.title)
+            times = ratio(row, results, peer.name)
+            shown = "" if times is None else f"{times:.2f} x"
+            table.add_row("", "", who, spread(sides[peer.name]), shown, _cpu(sides[peer.name]))
+        table.add_section()
+    return table
 
 
-def write(name: str, content: dict[str, Any]) -> Path:
-    """Write one JSON file into the folder of results."""
-    FOLDER.mkdir(exist_ok=True)
-    path = FOLDER / name
-    path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    return path
+def _cpu(series: Series) -> str:
+    return "" if series.cpu is None else number(series.cpu)
+
+
+def _costs(place: str, rows: Sequence[Row], results: Results) -> Table:
+    table = _table(
+        f"CPU for each call, {place}: us, user and system, all processes",
+        ["scenario", "ours, by process"],
+        ["ours", BEFORE, "theirs by ours"],
+    )
+    for row in rows:
+        ours, theirs = results[row.name].get(OURS), results[row.name].get(BEFORE)
+        if ours and theirs and ours.cpu and theirs.cpu:
+            parts = ", ".join(f"{role} {number(cost)}" for role, cost in ours.cost.items())
+            times = f"{theirs.cpu / ours.cpu:.2f}"
+            table.add_row(row.title, parts, number(ours.cpu), number(theirs.cpu), times)
+    return table
+
+
+def show_curves(console: Console, curves: Sequence[Curve], results: Results) -> None:
+    """Print every point of every curve, with what it is of the first."""
+    for curve in curves:
+        points = [each for each in curve.points if curve.at(each).name in results]
+        if not points:
+            continue
+        table = _table(
+            f"{curve.name}: {curve.title}: median (range)",
+            [curve.axis],
+            [curve.row.unit, "of the first", "CPU us a call, by process"],
+        )
+        medians: list[float] = []
+        for point in points:
+            series = results[curve.at(point).name][OURS]
+            cost = ", ".join(f"{role} {number(us)}" for role, us in series.cost.items())
+            if series.median is not None:
+                medians.append(series.median)
+            part = number(medians[-1] / medians[0]) if medians else ""
+            table.add_row(f"{point:,}", spread(series), part, cost)
+        console.print(table)
+        if curve.flat and medians:
+            risen = rise(medians)
+            word = "[green]flat[/green]" if risen <= curve.flat else "[red]bends[/red]"
+            console.print(f"{word}: rises {risen:.2f} times at most, may {curve.flat:g}")
+        for point in points:
+            name = curve.at(point).name
+            _failures(console, name, results[name])

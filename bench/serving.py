@@ -30,5 +30,5 @@ def worker(order: dict[str, Any]) -> None:
     import bench.callbacks  # noqa: F401 - registers what it serves
 
     _node = nodes.start_worker(order["name"], order["address"])
-    talk.say(ready=True)
+    talk.say(ready=True, names=[order["name"]])
     talk.listen_for_ever()

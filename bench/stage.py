@@ -2,7 +2,7 @@
 
 Lives here: which processes serve in which stack, on which CPUs, at which address. Every
 measurement has fresh processes, so that nothing carries over from one to the next.
-Imports `children` and `rows`.
+Imports `children`, `contest` and `row`.
 """
 
 import os
@@ -14,18 +14,29 @@ from pathlib import Path
 from typing import Any
 
 from bench.children import Household
-from bench.rows import Row
+from bench.contest import Peer
+from bench.row import OURS, Row
 
 START_LIMIT = 20.0
 MEASURE_LIMIT = 40.0
 
 
+Roles = list[tuple[str, str, Sequence[int], str]]  # role, part played, CPUs, name of a worker
+
+
 @dataclass(frozen=True)
 class Side:
-    """One of the two that are compared."""
+    """One of those that are compared."""
 
-    name: str  # "ours" or "peer"
-    python: str  # the interpreter that has this side's daffi
+    name: str  # OURS, BEFORE, or the name of a peer
+    python: str  # the interpreter that has what this side is made of
+    peer: Peer | None = None
+
+    def joins(self, row: Row) -> bool:
+        """Whether it is measured in that row."""
+        if self.peer:
+            return self.peer.joins(row)
+        return self.name == OURS or row.before
 
 
 @dataclass(frozen=True)
@@ -37,57 +48,92 @@ class Seats:
     worker: Sequence[int] = ()
 
 
-def seats(pinned: bool) -> Seats:
-    """One CPU for the caller and one for the server; workers get a third if there is one."""
-    if not pinned:
-        return Seats()
-    if not hasattr(os, "sched_getaffinity"):
-        raise ValueError("this system can't pin processes to CPUs")
-    cpus = sorted(os.sched_getaffinity(0))
-    if len(cpus) < 2:
-        raise ValueError("pinning needs two CPUs that this process may use")
-    return Seats(cpus[:1], cpus[1:2], cpus[2:3] or cpus[1:2])
+UNPINNED, PINNED = "unpinned", "pinned"
 
 
-def measure(
-    row: Row, side: Side, seconds: float, where: Seats, uvloop: bool = False
-) -> dict[str, Any]:
-    """Take one figure: `value`, and for daffi `version` and `python`.
+def seats() -> dict[str, Seats]:
+    """Where processes may run: anywhere, and where the system can do that, pinned.
+
+    Pinned, the caller has one CPU and the server another; workers get a third if there is one.
+    """
+    places = {UNPINNED: Seats()}
+    cpus = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+    if len(cpus) > 1:
+        places[PINNED] = Seats(cpus[:1], cpus[1:2], cpus[2:3] or cpus[1:2])
+    return places
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What is the same for every measurement of a run of the bench."""
+
+    seconds: float
+    uvloop: bool = False
+    tiny: bool = False  # see only that everything runs
+
+
+def measure(row: Row, side: Side, setting: Setting, where: Seats) -> dict[str, Any]:
+    """Take one figure: `value`, `version`, `python`, and `cpu`, microseconds by role.
 
     Raises `ChildFailed` with the reason; by then all processes of the measurement have ended.
     """
     with tempfile.TemporaryDirectory(prefix="daffi-bench-") as folder, Household() as house:
         address, listen = _addresses(row.stack, Path(folder))
+        pids: dict[str, list[int]] = {}
         order: dict[str, Any] = {
             **row.options,
-            "seconds": seconds,
-            "uvloop": uvloop,
+            **(row.tiny if setting.tiny else {}),
+            "seconds": setting.seconds,
+            "uvloop": setting.uvloop,
             "address": address,
             "listen": listen,
             "workers": [],
+            "pids": pids,
         }
-        for role, cpus, name in _serving(row.stack, where):
+        scenario, serving = row.scenario, _serving(row.stack, where)
+        if side.peer:
+            order |= {"peer": side.peer.name, "routed": "router" in row.stack}
+            order["behind"] = {**address, "port": free_port()}  # where a broker meets workers
+            scenario = f"bench.peers.calling:{side.peer.rows[row.name]}"
+            serving = _peers_serving(order["routed"], where)
+        for role, part, cpus, name in serving:
             child = house.start(side.python, role, {**order, "cpus": list(cpus), "name": name})
-            child.hear(START_LIMIT)
-            if name:
-                order["workers"].append(name)
-        caller = house.start(side.python, row.scenario, {**order, "cpus": list(where.caller)})
-        return caller.hear(MEASURE_LIMIT + 10 * seconds)
+            facts = child.hear(START_LIMIT)
+            order["workers"] += facts.get("names", [])
+            pids.setdefault(part, []).extend([child.process.pid, *facts.get("pids", [])])
+        caller = house.start(side.python, scenario, {**order, "cpus": list(where.caller)})
+        return caller.hear(MEASURE_LIMIT + 10 * setting.seconds)
 
 
-def _serving(stack: str, where: Seats) -> list[tuple[str, Sequence[int], str]]:
-    """The processes of a stack in the order of their start: role, CPUs, name of a worker."""
+def _serving(stack: str, where: Seats) -> Roles:
+    """The processes of a stack in the order of their start."""
     if stack == "nobody":
         return []
+    if stack == "aio_floor":
+        return [("bench.aio.floor:server", "server", where.server, "")]
     if stack.startswith("floor"):
-        return [("bench.floor:server", where.server, "")]
+        return [("bench.floor:server", "server", where.server, "")]
     serving = "bench.aio.serving" if stack.startswith("aio_") else "bench.serving"
     stack = stack.removeprefix("aio_")
     if stack.startswith("router"):
         count = int(stack.removeprefix("router"))
-        workers = [(f"{serving}:worker", where.worker, f"worker-{n}") for n in range(count)]
-        return [("bench.serving:router", where.server, ""), *workers]
-    return [(f"{serving}:service", where.server, "")]
+        return [
+            ("bench.serving:router", "router", where.server, ""),
+            *(
+                (f"{serving}:worker", "worker", where.worker, f"worker-{number}")
+                for number in range(count)
+            ),
+        ]
+    return [(f"{serving}:service", "server", where.server, "")]
+
+
+def _peers_serving(routed: bool, where: Seats) -> Roles:
+    if routed:
+        return [
+            ("bench.peers.calling:broker", "router", where.server, ""),
+            ("bench.peers.calling:serve", "worker", where.worker, ""),
+        ]
+    return [("bench.peers.calling:serve", "server", where.server, "")]
 
 
 def _addresses(stack: str, folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -12,11 +12,13 @@ import os
 import queue
 import sys
 import threading
+from collections.abc import Callable
 from typing import Any, NoReturn, TextIO
 
 _line: TextIO | None = None
 _one_at_a_time = threading.Lock()
 _heard: queue.SimpleQueue[str] = queue.SimpleQueue()
+_last_words: list[Callable[[], object]] = []
 
 
 def open_line() -> None:
@@ -30,7 +32,14 @@ def open_line() -> None:
 def _listen() -> None:
     for word in sys.stdin:
         _heard.put(word.strip())
+    for work in _last_words:
+        work()
     os._exit(0)
+
+
+def before_the_end(work: Callable[[], object]) -> None:
+    """Have something done before the child ends: another process ended, say."""
+    _last_words.append(work)
 
 
 def say(**facts: Any) -> None:
@@ -40,6 +49,11 @@ def say(**facts: Any) -> None:
     with _one_at_a_time:
         _line.write(json.dumps(facts) + "\n")
         _line.flush()
+
+
+def figure(value: float, version: str, cpu: dict[str, float] | None = None) -> None:
+    """Tell the parent what was measured, and with what: microseconds of CPU are by role."""
+    say(value=value, version=version, python=sys.version.split()[0], cpu=cpu or {})
 
 
 def hear() -> str:

@@ -4,6 +4,9 @@ Lives here: coroutine functions that wait for nothing, so that the call is what 
 Imported by processes that serve, never by those that only call. Imports daffi only.
 """
 
+import asyncio
+from typing import Any
+
 from daffi import callback
 
 
@@ -11,3 +14,29 @@ from daffi import callback
 async def add(left: int, right: int) -> int:
     """The small call."""
     return left + right
+
+
+@callback
+async def echo(value: Any) -> Any:
+    """Give back what came."""
+    return value
+
+
+@callback
+async def park() -> None:
+    """Stay in flight until cancelled."""
+    await asyncio.Event().wait()
+
+
+def offer(number: int) -> None:
+    """Offer as many functions: `add_0`, `add_1` and so on."""
+
+    def one(name: str) -> None:
+        async def add(left: int, right: int) -> int:
+            return left + right
+
+        add.__name__ = add.__qualname__ = name
+        callback(add)
+
+    for each in range(number):
+        one(f"add_{each}")

@@ -6,11 +6,10 @@ gets its order, and says one `value` in the unit of its row. Imports `held`, `lo
 """
 
 import asyncio
-import sys
 import time
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager
-from statistics import median, quantiles
+from statistics import median
 from typing import Any
 
 import daffi
@@ -18,20 +17,22 @@ from bench import talk
 from bench.aio import held, loops, pace
 from bench.aio.loops import Order
 from bench.nodes import PATIENCE
+from bench.pace import Run
 from daffi.aio import AsyncClient
 
 
-def _say(value: float) -> None:
-    talk.say(value=value, version=daffi.__version__, python=sys.version.split()[0])
+def say(value: float, run: Run | None = None) -> None:
+    """Tell the parent the figure."""
+    talk.figure(value, f"daffi {daffi.__version__}", run.cpu if run else None)
 
 
 @asynccontextmanager
-async def _connections(order: Order) -> AsyncIterator[list[Any]]:
+async def connections(order: Order) -> AsyncIterator[list[Any]]:
     """As many clients as the order says, once the workers that it names are there."""
     clients, conns = [], []
     try:
         for number in range(order.get("connections", 1)):
-            client = AsyncClient(f"caller-{number}", **order["address"])
+            client = AsyncClient(f"{order.get('name') or 'caller'}-{number}", **order["address"])
             clients.append(client)
             conns.append(await client.connect())
         if order["workers"]:
@@ -43,7 +44,7 @@ async def _connections(order: Order) -> AsyncIterator[list[Any]]:
             await client.stop()
 
 
-def _crowd(order: Order, conns: list[Any]) -> list[pace.Work]:
+def crowd(order: Order, conns: Sequence[Any]) -> list[pace.Work]:
     """What each of those in flight does, spread over the connections."""
 
     def work(conn: Any) -> pace.Work:
@@ -62,8 +63,9 @@ def add(order: Order) -> None:
 
 
 async def _add(order: Order) -> None:
-    async with _connections(order) as conns:
-        _say(await pace.per_second(_crowd(order, conns), order["seconds"]))
+    async with connections(order) as conns:
+        run = await pace.repeat(crowd(order, conns), order)
+        say(run.rate, run)
 
 
 def p99(order: Order) -> None:
@@ -72,9 +74,11 @@ def p99(order: Order) -> None:
 
 
 async def _p99(order: Order) -> None:
-    async with _connections(order) as conns:
-        taken = await pace.latencies(_crowd(order, conns), order["seconds"])
-        _say(quantiles(taken, n=100)[98] * 1e3)
+    async with connections(order) as conns:
+        works = crowd(order, conns)
+        await pace.warm_up(works, order["seconds"])
+        taken = await pace.latencies(works, pace.for_seconds(order["seconds"]))
+        say(pace.p99(taken) * 1e3)
 
 
 def at_once(order: Order) -> None:
@@ -85,14 +89,14 @@ def at_once(order: Order) -> None:
 async def _at_once(order: Order) -> None:
     times: list[float] = []
     clock = time.perf_counter
-    async with _connections(order) as (conn,):
+    async with connections(order) as (conn,):
         await _burst(conn, order["calls"] // 10)
         end = clock() + order["seconds"]
         while clock() < end or not times:
             start = clock()
             await _burst(conn, order["calls"])
             times.append(clock() - start)
-        _say(median(times))
+        say(median(times))
 
 
 async def _burst(conn: Any, calls: int) -> None:
@@ -108,9 +112,9 @@ def hold(order: Order) -> None:
 
 
 async def _hold(order: Order, watch: held.Watch) -> None:
-    async with _connections(order) as conns:
-        crowd = _crowd(order, conns)
-        await pace.warm_up(crowd, order["seconds"])
+    async with connections(order) as conns:
+        works = crowd(order, conns)
+        await pace.warm_up(works, order["seconds"])
         watch.longest = 0.0
-        await pace.count(crowd, order["seconds"])
-        _say(watch.longest * 1e3)
+        await pace.while_true(works, pace.for_seconds(order["seconds"]))
+        say(watch.longest * 1e3)

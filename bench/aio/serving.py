@@ -14,30 +14,33 @@ from daffi.aio import AsyncClient, AsyncService
 
 def service(order: dict[str, Any]) -> None:
     """A Service with the bench's coroutine functions."""
-    import bench.aio.callbacks  # noqa: F401 - registers what it serves
+    import bench.aio.callbacks
 
+    bench.aio.callbacks.offer(order.get("functions", 0))
     loops.run(order, _service)
 
 
 async def _service(order: dict[str, Any]) -> None:
     node = AsyncService("service", **order["address"])
     await node.start()
-    await _stay()
+    await _stay([])
 
 
 def worker(order: dict[str, Any]) -> None:
-    """A Client of the Router, with the bench's coroutine functions."""
+    """Clients of the Router, with the bench's coroutine functions: one, or `members` of them."""
     import bench.aio.callbacks  # noqa: F401 - registers what it serves
 
     loops.run(order, _worker)
 
 
 async def _worker(order: dict[str, Any]) -> None:
-    node = AsyncClient(order["name"], **order["address"])
-    await node.connect()
-    await _stay()
+    names = [f"{order['name']}-{number}" for number in range(order.get("members", 1))]
+    nodes = [AsyncClient(name, **order["address"]) for name in names]
+    for node in nodes:
+        await node.connect()
+    await _stay(names)
 
 
-async def _stay() -> None:
-    talk.say(ready=True)
+async def _stay(names: list[str]) -> None:
+    talk.say(ready=True, names=names)
     await asyncio.Event().wait()

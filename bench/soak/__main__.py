@@ -7,7 +7,7 @@ its time (warm-up), idle, load for the rest, idle. Exits with 0 if all is flat a
 came to its own call, with 1 and the reasons if not. The processes have one heap each: glibc gives
 threads up to eight for each CPU, which take a million calls to fill up, and that looks like a
 leak and hides one. `MALLOC_ARENA_MAX=` (nothing) leaves it as it is. Imports `children`,
-`machine`, `report`, `stage` and `verdict`.
+`machine`, `saved`, `stage` and `verdict`.
 """
 
 import argparse
@@ -26,7 +26,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from bench import machine, report
+from bench import machine, saved
 from bench.children import Child, ChildFailed, Household
 from bench.soak import verdict
 from bench.stage import free_port
@@ -201,16 +201,15 @@ def main(given: Sequence[str] | None = None) -> int:
             return 130
         reasons += [f"{mix.name}, {reason}" for reason in found]
         samples[mix.name] = soak.samples
-    now = datetime.now(timezone.utc)
     settings = ("seconds", "mix", "threads", "tasks", "seed")
     content = {
-        "when": now.isoformat(timespec="seconds"),
+        "when": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "machine": facts,
         "settings": {key: getattr(options, key) for key in settings},
         "reasons": reasons,
         "samples": samples,
     }
-    path = report.write(f"soak-{now:%Y%m%d-%H%M%S}.json", content)
+    path = saved.write(saved.new("soak"), content)
     console.print(f"written to bench/results/{path.name}")
     for reason in reasons:
         console.print(reason, style="red", markup=False)
