@@ -65,6 +65,10 @@ export const UNWANTED = 0xffff_ffff_ffff_ffffn;
 
 const HEAD = 16;
 const MAX_ID = 2 ** 53;
+/** Bytes that short frames are cut from. */
+const POOL = 8192;
+/** Up to so many characters, text is written here. */
+const SHORT = 48;
 
 /** Who called: a name, and whether the server that the call entered by trusts it.
  * @typedef {{trusted: boolean, name: string}} Origin */
@@ -156,7 +160,20 @@ export function callerOf(frame) {
  * @param {string} text
  */
 export function utf8(text) {
-  return encoder.encode(text);
+  return shortAscii(text) ?? encoder.encode(text);
+}
+
+/** The same of a short text in ASCII, which is not worth the way to the encoder.
+ * @param {string} text */
+function shortAscii(text) {
+  if (text.length > SHORT) return undefined;
+  const bytes = new Uint8Array(text.length);
+  for (let at = 0; at < text.length; at += 1) {
+    const code = text.charCodeAt(at);
+    if (code > 0x7f) return undefined;
+    bytes[at] = code;
+  }
+  return bytes;
 }
 
 /**
@@ -179,8 +196,8 @@ export function encode({ kind, format, flags, id, fields, body }) {
     length += 3 + (isWide(put) ? 8 : put.length);
     return put;
   });
-  const bytes = new Uint8Array(HEAD + length + body.length);
-  const view = new DataView(bytes.buffer);
+  const bytes = room(HEAD + length + body.length);
+  const view = new DataView(bytes.buffer, bytes.byteOffset);
   view.setUint32(0, length + body.length, true);
   bytes[4] = kind;
   bytes[5] = (format << 4) | flags;
@@ -197,6 +214,22 @@ export function encode({ kind, format, flags, id, fields, body }) {
   });
   bytes.set(body, at);
   return bytes;
+}
+
+/** To allocate the memory of a short frame would take longer than to write it. */
+let pool = new Uint8Array(POOL);
+let used = 0;
+
+/** Memory of its own for a frame.
+ * @param {number} size */
+function room(size) {
+  if (size > POOL / 8) return new Uint8Array(size);
+  if (used + size > POOL) {
+    pool = new Uint8Array(POOL);
+    used = 0;
+  }
+  used += size;
+  return pool.subarray(used - size, used);
 }
 
 /**

@@ -15,6 +15,9 @@ const STRANDED = 10_000;
 /** The longest that a timer can wait, in ms. */
 const LONGEST = 2 ** 31 - 1;
 
+/** @type {(value: any) => void} */
+const NOTHING = () => {};
+
 /**
  * What a call goes through.
  * @typedef {object} Line
@@ -45,10 +48,8 @@ export class Pending {
   #timer;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #stranded;
-  /** @type {(value: any) => void} */
-  #resolve = () => {};
-  /** @type {(error: unknown) => void} */
-  #reject = () => {};
+  #resolve = NOTHING;
+  #reject = NOTHING;
 
   /**
    * @param {Line} line
@@ -118,7 +119,7 @@ export class Pending {
   }
 
   /** What is to be done when it was sent. @type {(gone: Promise<void> | undefined) => void} */
-  onsent = () => {};
+  onsent = NOTHING;
 
   strand() {
     if (this.#about.timeout !== null) return;

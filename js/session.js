@@ -169,25 +169,27 @@ export class Session {
     this.#queue.push(encode(frame));
     if (this.#flushing) return;
     this.#flushing = true;
-    queueMicrotask(() => this.#flush());
+    queueMicrotask(this.#flush);
   }
 
-  #flush() {
+  #flush = () => {
     this.#flushing = false;
     if (this.#over) return;
-    while (this.#queue.length) {
+    const queue = this.#queue;
+    this.#queue = [];
+    for (let at = 0; at < queue.length; ) {
+      const begin = at;
       let size = 0;
-      let count = 0;
-      while (count < this.#queue.length && (count === 0 || size + this.#queue[count].length <= BURST)) {
-        size += this.#queue[count].length;
-        count += 1;
-      }
-      const burst = this.#queue.splice(0, count);
+      do {
+        size += queue[at].length;
+        at += 1;
+      } while (at < queue.length && size + queue[at].length <= BURST);
+      const burst = at === begin + 1 ? queue[begin] : joined(queue.slice(begin, at), size);
       this.#sentAt = performance.now();
-      this.#socket.send(/** @type {Uint8Array<ArrayBuffer>} */ (count === 1 ? burst[0] : joined(burst, size)));
+      this.#socket.send(/** @type {Uint8Array<ArrayBuffer>} */ (burst));
     }
     this.#pump();
-  }
+  };
 
   /** Sends pieces of large messages, as far as there is room. */
   #pump() {
