@@ -201,27 +201,15 @@ class AsyncServer(AsyncNode):
 
 
 class AsyncRouter(RouterKind, AsyncServer):
-    """The hub: clients and workers connect to it, and it carries calls between them.
-
-    It runs no callbacks and opens no payload. With no address it listens on 127.0.0.1 and a
-    free port, which is `.port` after `start()`.
-    """
+    """A Router whose methods are awaited."""
 
 
 class AsyncService(ServiceKind, AsyncServer):
-    """A server that runs callbacks itself: clients connect to it and call them.
-
-    Coroutine functions run on the loop that `start()` was awaited on, plain functions on
-    threads; `workers` is how many of both may run at once, 100 where it is None. `expose` are
-    the functions, or names, that it offers, all that are registered where it is None.
-    """
+    """A Service whose methods are awaited."""
 
 
 class AsyncClient(ClientKind, AsyncNode):
-    """Connects to a Service or a Router, and calls; through a Router it may be called too.
-
-    `connect()`, or `async with`, gives the `AsyncClientConnection` that calls go through.
-    """
+    """A Client whose methods are awaited."""
 
     _connection: AsyncClientConnection | None = None
 

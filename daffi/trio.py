@@ -205,19 +205,34 @@ class _Presence(awaited.LoopPresence):
 
 
 class AsyncRouter(awaited.AsyncRouter):
-    __doc__ = awaited.AsyncRouter.__doc__
+    """The hub, on Trio: clients connect to it, and it carries calls between them.
+
+    It runs no callbacks and opens no payload. With no address it listens on 127.0.0.1 and a
+    free port, which is `.port` after `start()`.
+    """
+
     _world = _WORLD
     _presence_kind = _Presence
 
 
 class AsyncService(awaited.AsyncService):
-    __doc__ = awaited.AsyncService.__doc__
+    """A server on Trio that runs callbacks itself: clients connect to it and call them.
+
+    Coroutine functions run on the loop that `start()` was awaited on, plain functions on
+    threads; `workers` is how many of both may run at once, 100 where it is None. `expose` are
+    the functions, or names, that it offers, all that are registered where it is None.
+    """
+
     _world = _WORLD
     _presence_kind = _Presence
 
 
 class AsyncClient(awaited.AsyncClient):
-    __doc__ = awaited.AsyncClient.__doc__
+    """Connects from Trio to a Service or a Router, and calls; a Router's clients may be called.
+
+    `connect()`, or `async with`, gives the `AsyncClientConnection` that calls go through.
+    """
+
     _world = _WORLD
     _presence_kind = _Presence
 

@@ -130,9 +130,12 @@ def test_pieces(page: str, programs: Programs) -> None:
 
 def slugs(page: Path) -> set[str]:
     """The anchors of a page, as the site makes them."""
-    headings = re.findall(r"(?m)^#+ (.*)$", without_blocks(page.read_text("utf-8")))
+    text = without_blocks(page.read_text("utf-8"))
+    documented = re.findall(r"(?m)^::: (\S+)$", text)
+    headings = re.findall(r"(?m)^#+ (.*)$", text)
     plain = (re.sub(r"[`*]|\[(.*?)\]\(.*?\)", r"\1", heading).lower() for heading in headings)
-    return {re.sub(r"[-\s]+", "-", re.sub(r"[^\w\s-]", "", text).strip()) for text in plain}
+    found = {re.sub(r"[-\s]+", "-", re.sub(r"[^\w\s-]", "", one).strip()) for one in plain}
+    return found.union(documented)
 
 
 @pytest.mark.parametrize("page", LINKING, ids=lambda page: page.stem)
