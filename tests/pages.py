@@ -38,7 +38,9 @@ BLOCKS = {
     "asyncio": (7, 0),
     "browser": (1, 0),
     "call-styles": (7, 0),
+    "deployment": (3, 0),
     "errors": (8, 0),
+    "events": (5, 0),
     "getting-started": (7, 0),
     "index": (3, 0),
     "limits": (1, 0),
@@ -49,6 +51,7 @@ BLOCKS = {
     "service": (4, 0),
     "tls": (1, 0),
     "trio": (1, 0),
+    "unix-sockets": (3, 0),
 }
 
 # Page and first line of a block that can't run: why not.
