@@ -81,6 +81,23 @@ def _held(name: str, title: str, connections: int, own_time: bool) -> Row:
     )
 
 
+def _bulk(name: str, title: str, way: str) -> Row:
+    return _aio(
+        name,
+        title,
+        "bulk",
+        64,
+        unit="times alone",
+        module="fairness",
+        options={"size": 256 * MIB, "way": way},
+        must=_most(3),
+        less=True,
+        before=False,
+        part="fairness",
+        tiny={"size": MIB},
+    )
+
+
 SMALL = {"must": _times(2.2, "pyzmq"), "aim": _times(5, "floor_tcp")}
 
 ROWS: tuple[Row, ...] = (
@@ -275,20 +292,8 @@ ROWS: tuple[Row, ...] = (
     _held("aio_held", "longest hold of the loop, 200 in flight", 1, True),
     _held("aio_held_conns", "the same, 200 connections", 200, True),
     _held("aio_held_clock", "the same by the clock, one connection", 1, False),
-    _aio(
-        "fair_bulk",
-        "p99 of 64 small calls beside 256 MiB",
-        "bulk",
-        64,
-        unit="times alone",
-        module="fairness",
-        options={"size": 256 * MIB},
-        must=_most(3),
-        less=True,
-        before=False,
-        part="fairness",
-        tiny={"size": MIB},
-    ),
+    _bulk("fair_sent", "p99 of 64 small calls beside 256 MiB sent", "there"),
+    _bulk("fair_received", "the same beside 256 MiB received", "back"),
     _aio(
         "fair_quiet",
         "p99 of one call, beside 200 of another",
@@ -299,6 +304,7 @@ ROWS: tuple[Row, ...] = (
         must=_most(1),
         less=True,
         before=False,
+        placed=False,  # three processes: two of them on one CPU would wait for each other
         part="fairness",
     ),
     _aio(

@@ -5,7 +5,6 @@ Imported by processes that serve, never by those that only call. Imports daffi o
 """
 
 import asyncio
-from typing import Any
 
 from daffi import callback
 
@@ -17,9 +16,15 @@ async def add(left: int, right: int) -> int:
 
 
 @callback
-async def echo(value: Any) -> Any:
-    """Give back what came."""
-    return value
+async def take(_value: bytes) -> bytes:
+    """Receive, and no more."""
+    return b""
+
+
+@callback
+async def give(size: str) -> bytes:
+    """So many bytes."""
+    return bytes(int(size))
 
 
 @callback

@@ -31,10 +31,11 @@ async def _bulk(order: Order) -> None:
         await pace.warm_up(works, order["seconds"])
         alone = await pace.latencies(works, pace.for_seconds(order["seconds"]))
         beside: list[float] = []
-        value = bytes(order["size"])
+        value = b"x" * order["size"]
         end = time.perf_counter() + LONGEST
         while len(beside) < ENOUGH and time.perf_counter() < end:
-            beside += await _beside(works, asyncio.ensure_future(_pass(conns[0], value)))
+            passing = asyncio.ensure_future(_pass(conns[0], order["way"], value))
+            beside += await _beside(works, passing)
         say(pace.p99(beside) / pace.p99(alone))
 
 
@@ -44,10 +45,13 @@ async def _beside(works: list[pace.Work], passing: asyncio.Future[None]) -> list
     return taken
 
 
-async def _pass(conn: Any, value: bytes) -> None:
-    answer = await conn.rpc(timeout=60, serde=SerdeFormat.OPAQUE).echo(value)
-    if len(answer) != len(value):
-        raise AssertionError(f"{len(answer)} bytes came back")
+async def _pass(conn: Any, way: str, value: bytes) -> None:
+    if way == "there":
+        await conn.rpc(timeout=60, serde=SerdeFormat.OPAQUE).take(value)
+    else:
+        answer = await conn.rpc(timeout=60, serde=SerdeFormat.OPAQUE).give(str(len(value)))
+        if len(answer) != len(value):
+            raise AssertionError(f"{len(answer)} bytes came")
 
 
 def quiet(order: Order) -> None:
