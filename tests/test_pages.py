@@ -5,6 +5,7 @@ How blocks are run, and which can't be, stands in `pages`.
 
 from __future__ import annotations
 
+import inspect
 import os
 import re
 import shutil
@@ -18,6 +19,8 @@ from urllib.parse import urlsplit
 import pytest
 from pages import BLOCKS, DOCS, NOT_RUN, PAGES, ROOT, Section, first_line, sections, without_blocks
 from programs import Program, Programs
+
+import daffi
 
 PORT = "7700"
 SERVING = {"router", "serve", "top"}  # commands of daffi that go on
@@ -163,6 +166,22 @@ def test_commands_exist(page: Path) -> None:
     makefile = (ROOT / "Makefile").read_text("utf-8")
     for target in re.findall(r"(?:`|\$ )make ([a-z-]+)", page.read_text("utf-8")):
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), f"make {target}"
+
+
+def test_every_option_of_nodes_is_explained() -> None:
+    rows = re.findall(r"(?m)^\| (`.*?) \| (.*?) \|", PAGES["options"].read_text("utf-8"))
+    explained = {
+        kind: {
+            option
+            for names, kinds in rows
+            for option in re.findall(r"`(\w+)`", names)
+            if kind in kinds or kinds == "all"
+        }
+        for kind in ("Router", "Service", "Client")
+    }
+    assert explained == {
+        kind: set(inspect.signature(getattr(daffi, kind)).parameters) for kind in explained
+    }
 
 
 def test_both_topologies_have_a_quick_start() -> None:
