@@ -57,6 +57,7 @@ BIN     := build/venv-$(VERSION)/bin
 READY   := build/venv-$(VERSION)/.ready
 HERE    := build/venv-$(VERSION)/.installed
 TESTS   := $(addprefix pytest-,$(sort $(VERSION) $(PYTHONS)))
+SMOKES  := $(addprefix smoke-,$(PYTHONS))
 
 # Folders too, so that a file which went away counts as a change.
 SOURCES := Cargo.toml pyproject.toml $(wildcard Cargo.lock README.md LICENSE) \
@@ -67,7 +68,8 @@ SOURCES := Cargo.toml pyproject.toml $(wildcard Cargo.lock README.md LICENSE) \
 .NOTPARALLEL:
 .PRECIOUS: build/venv-%/.ready build/venv-%/.installed
 .PHONY: help build demo test test-all pythons test-rust test-js test-browser chromium screenshots \
-	$(TESTS) lint lint-js format bench bench-plots nats-server soak docs lock clean
+	$(TESTS) lint lint-rust lint-python lint-js format bench bench-plots nats-server soak docs \
+	wheel check-packages $(SMOKES) smoke-sdist smoke-js lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -133,14 +135,19 @@ SPARSE = $(if $(filter-out $(VERSION),$*),--sparse)
 
 SECOND = echo "== once more what failed: what passes now is flaky and to be mended"
 
-lint: $(READY) lint-js ## rustfmt, clippy, ruff, mypy, tsc
+lint: lint-rust lint-python lint-js ## rustfmt, clippy, ruff, mypy, tsc
+
+lint-rust: $(READY)
 	cargo fmt --check
 	cargo clippy --all-targets --no-default-features -- -D warnings
 	PYO3_PYTHON=$(CURDIR)/$(BIN)/python cargo clippy --all-targets \
 		$(if $(filter abi3,$(call flavour,$(VERSION))),--features pyo3/abi3-py311) -- -D warnings
+
+lint-python: $(READY)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy daffi
+	$(BIN)/mypy daffi --platform win32 --cache-dir build/mypy-win32
 	$(BIN)/mypy tests
 	$(BIN)/mypy bench
 
@@ -173,20 +180,13 @@ docs: build/venv-docs/.ready ## build the documentation into build/site
 	NO_MKDOCS_2_WARNING=1 build/venv-docs/bin/mkdocs build --strict
 	@echo "build/site/index.html"
 
+wheel: pythons check-packages $(SMOKES) smoke-sdist smoke-js ## build all packages, and try each where nothing else is
+	@ls build/wheels/*/daffi-*
+
 lock: ## write requirements/ anew from pyproject.toml, with the newest versions
-	rm -rf build/venv-lock
-	@test -n "$(call interpreter,3.10)" || { echo "make lock needs Python 3.10" >&2; exit 1; }
-	$(call interpreter,3.10) -m venv build/venv-lock
-	build/venv-lock/bin/pip install --quiet --upgrade pip
-	build/venv-lock/bin/pip install --quiet '.[tests]' --group dev
-	@{ echo '# Written by `make lock` on Python 3.10; serves the later ones too.'; \
-		build/venv-lock/bin/pip freeze --exclude daffi \
-		| sed '/^backports\./s/$$/; python_version < "3.11"/'; } > requirements/dev.txt
-	rm -rf build/venv-lock && $(call interpreter,3.10) -m venv build/venv-lock
-	build/venv-lock/bin/pip install --quiet --upgrade pip
-	build/venv-lock/bin/pip install --quiet --group docs
-	@{ echo '# Written by `make lock` on Python 3.10; serves the later ones too.'; \
-		build/venv-lock/bin/pip freeze; } > requirements/docs.txt
+	@$(call lock,dev,'.[tests]' --group dev)
+	@$(call lock,docs,--group docs)
+	@$(call lock,release,--group release)
 
 clean: ## remove everything that was made
 	rm -rf build target dist js/node_modules .pytest_cache .mypy_cache .ruff_cache
@@ -195,19 +195,29 @@ clean: ## remove everything that was made
 
 # Environments and wheels
 
+# $(call environment,VERSION): an empty one, for the stamp $@ to stand in.
+environment = test -n "$(call interpreter,$(1))" || { echo "Python $(1) is missing" >&2; exit 1; }; \
+	echo "== an environment for Python $(1), in $(@D)"; \
+	rm -rf $(@D) && "$(call interpreter,$(1))" -m venv $(@D)
+
+# $(call lock,NAME,WHAT): requirements/NAME.txt from what pip installs for WHAT.
+lock = test -n "$(call interpreter,3.10)" || { echo "make lock needs Python 3.10" >&2; exit 1; }; \
+	rm -rf build/venv-lock && "$(call interpreter,3.10)" -m venv build/venv-lock \
+	&& build/venv-lock/bin/pip install --quiet --upgrade pip \
+	&& build/venv-lock/bin/pip install --quiet $(2) \
+	&& { echo '\# Written by `make lock` on Python 3.10; serves the later ones too.'; \
+		build/venv-lock/bin/pip freeze --exclude daffi \
+		| sed '/^backports\./s/$$/; python_version < "3.11"/'; } > requirements/$(1).txt
+
 PINS := requirements/dev.txt $(wildcard bench/requirements.txt examples/demo/requirements.txt)
 
-build/venv-docs/.ready: requirements/docs.txt
-	rm -rf $(@D)
-	"$(call interpreter,$(VERSION))" -m venv $(@D)
-	$(@D)/bin/python -m pip install --quiet -r requirements/docs.txt
+build/venv-docs/.ready build/venv-release/.ready: build/venv-%/.ready: requirements/%.txt
+	@$(call environment,$(VERSION))
+	@$(@D)/bin/python -m pip install --quiet -r $<
 	@touch $@
 
 build/venv-%/.ready: $(PINS)
-	@test -n "$(call interpreter,$*)" || { echo "Python $* is missing" >&2; exit 1; }
-	@echo "== an environment for Python $*, in $(@D)"
-	@rm -rf $(@D)
-	@"$(call interpreter,$*)" -m venv $(@D)
+	@$(call environment,$*)
 	@$(@D)/bin/python -m pip install --quiet $(addprefix -r ,$(PINS))
 	@touch $@
 
@@ -216,13 +226,49 @@ build/venv-%/.installed: build/venv-%/.ready build/wheels/$$(call flavour,$$*)/.
 		build/wheels/$(call flavour,$*)/*.whl
 	@touch $@
 
-wheel = rm -rf $(@D) && build/venv-$(1)/bin/maturin build --release --out $(@D) \
-	--interpreter build/venv-$(1)/bin/python $(if $(filter Linux,$(shell uname)),--compatibility linux)
+# The same for tests and for release: maturin names the oldest glibc that it runs on in its tag.
+maturin = @rm -rf $(@D) && build/venv-$(1)/bin/maturin build --release --out $(@D) \
+	--interpreter build/venv-$(1)/bin/python && touch $@
 
 build/wheels/cp310/.built: $(SOURCES) | build/venv-3.10/.ready
-	@$(call wheel,3.10)
-	@touch $@
+	$(call maturin,3.10)
 
 build/wheels/abi3/.built: $(SOURCES) | build/venv-$(BUILDER)/.ready
-	@$(call wheel,$(BUILDER))
+	$(call maturin,$(BUILDER))
+
+# Packages, each tried where nothing else is, from outside of the checkout
+
+SMOKE := $(CURDIR)/tests/smoke/smoke.py
+
+build/wheels/sdist/.built: $(SOURCES) | $(READY)
+	@rm -rf $(@D) && $(BIN)/maturin sdist --out $(@D) && touch $@
+
+build/wheels/npm/.built: $(wildcard js/*.js js/*.json js/*.md) LICENSE
+	@rm -rf $(@D) && mkdir -p $(@D) && cd js && npm pack --silent --pack-destination ../$(@D)
 	@touch $@
+
+check-packages: build/venv-release/.ready $(addprefix build/wheels/,$(addsuffix /.built,abi3 cp310 sdist))
+	build/venv-release/bin/twine check --strict build/wheels/*/daffi-*.whl build/wheels/sdist/*.gz
+	build/venv-release/bin/abi3audit --strict --summary build/wheels/abi3/*.whl
+
+# $(call smoke,VERSION,PACKAGE): the package in an empty environment, and what it does there.
+smoke = @$(call environment,$(1)) && $(@D)/bin/python -m pip install --quiet $(2) \
+	&& cd / && $(CURDIR)/$(@D)/bin/python -I $(SMOKE) && touch $(CURDIR)/$@
+
+$(SMOKES): smoke-%: build/alone-%/.tried
+
+build/alone-%/.tried: build/wheels/$$(call flavour,$$*)/.built tests/smoke/smoke.py
+	$(call smoke,$*,build/wheels/$(call flavour,$*)/*.whl)
+
+smoke-sdist: build/alone-sdist/.tried
+
+# Unpacked and built elsewhere, by pip; crates of others that were built are not built again.
+build/alone-sdist/.tried: export CARGO_TARGET_DIR := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
+build/alone-sdist/.tried: build/wheels/sdist/.built tests/smoke/smoke.py
+	$(call smoke,$(VERSION),build/wheels/sdist/*.tar.gz)
+
+smoke-js: build/alone-$(VERSION)/.tried $(if $(NODE_OK),build/wheels/npm/.built)
+	@$(if $(NODE_OK),rm -rf build/alone-js && mkdir -p build/alone-js && cp tests/smoke/smoke.mjs build/alone-js \
+		&& cd build/alone-js && npm init --yes > /dev/null && npm install --silent ../wheels/npm/*.tgz ws@8 \
+		&& node smoke.mjs ../alone-$(VERSION)/bin/python $(SMOKE),$(call \
+		missing,Node 20.19 or later is missing))
