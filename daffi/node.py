@@ -9,6 +9,7 @@ the process), `leaving` and `exceptions`.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
@@ -86,9 +87,9 @@ def app_name(name: Any) -> str:
 
 
 def _host_name() -> str:
-    if hasattr(os, "uname"):
-        return os.uname().nodename
-    return os.environ.get("COMPUTERNAME", "")
+    if sys.platform == "win32":
+        return os.environ.get("COMPUTERNAME", "")
+    return os.uname().nodename
 
 
 _FOR_EVER = 1e9  # seconds, thirty years

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import json
+import re
 import subprocess
 import sys
 from importlib import metadata
@@ -75,6 +77,16 @@ def test_registration_is_found_in_its_module_too() -> None:
 
 def test_the_version_is_the_installed_one() -> None:
     assert daffi.__version__ == metadata.version("daffi")
+
+
+def test_the_version_is_the_same_everywhere() -> None:
+    checkout = Path(__file__).resolve().parent.parent
+    package = json.loads((checkout / "js/package.json").read_text("utf-8"))
+    lock = json.loads((checkout / "js/package-lock.json").read_text("utf-8"))
+    newest = re.search(r"^## (\S+)", (checkout / "CHANGELOG.md").read_text("utf-8"), re.M)
+    said = [package["version"], lock["version"], lock["packages"][""]["version"]]
+    assert newest
+    assert {*said, newest[1]} == {daffi.__version__}, "as in Cargo.toml"
 
 
 @pytest.mark.parametrize("name", EXCEPTIONS)
