@@ -72,7 +72,7 @@ SOURCES := Cargo.toml pyproject.toml $(wildcard Cargo.lock README.md LICENSE) \
 	wheel check-packages $(SMOKES) smoke-sdist smoke-js lock clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: $(HERE) ## build the wheel and install it into this Python's environment
 	@ls build/wheels/$(call flavour,$(VERSION))/*.whl
