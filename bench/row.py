@@ -4,7 +4,7 @@ Lives here: the shapes, and choosing among them by name. Imports nothing of ours
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -68,8 +68,7 @@ class Curve:
     def at(self, point: int) -> Row:
         """The row that measures one point."""
         options = {**self.row.options, self.along: point}
-        values = {**self.row.__dict__, "name": f"{self.name}@{point}", "options": options}
-        return Row(**values)
+        return replace(self.row, name=f"{self.name}@{point}", options=options)
 
 
 def choose(only: str | None, there: Sequence[Any]) -> list[Any]:
