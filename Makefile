@@ -163,12 +163,13 @@ bench: $(HERE) $(NODE_PACKAGES) $(if $(PEERS),nats-server) ## measure beside daf
 	@$(BIN)/python -m bench $(if $(ONLY),--only '$(ONLY)') $(if $(PEERS),--peers '$(PEERS)') \
 		$(if $(CURVES),--curves) $(if $(COMPARE),--compare '$(COMPARE)') $(ARGS)
 
-# Debian's, as far as one may; without it the rows of NATS are left out, aloud.
+# Debian's, unpacked and not installed: an installed one would start to listen at once. Without it
+# the rows of NATS are left out, aloud.
 nats-server:
-	@PATH="$$PATH:/usr/sbin"; command -v nats-server > /dev/null || test "$$(id -u)" != 0 \
-		|| ! command -v apt-get > /dev/null || { echo "== apt-get install nats-server" \
-		&& apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
-		apt-get install -y -qq --no-install-recommends nats-server > /dev/null; } || :
+	@command -v nats-server > /dev/null || test -x build/nats/usr/sbin/nats-server \
+		|| ! command -v apt-get > /dev/null || { echo "== apt-get download nats-server" \
+		&& mkdir -p build/nats && cd build/nats && { test "$$(id -u)" != 0 || apt-get update -qq; } \
+		&& apt-get -o APT::Sandbox::User=root download -qq nats-server && dpkg-deb -x nats-server_*.deb .; } || :
 
 bench-plots: $(HERE) ## figures and plots of docs/benchmarks.md, from bench/published
 	@$(BIN)/python -m bench.pages $(ARGS)

@@ -92,7 +92,7 @@ def invited(options: argparse.Namespace, console: Console) -> list[Side]:
             python = environments.prepare(ours, "others", environments.OTHERS)
         for peer in options.peers:
             if peer.name == "nats" and contest.nats_server() is None:
-                console.print("left out: NATS (apt-get install nats-server)", style="yellow")
+                console.print("left out: NATS, nats-server is missing", style="yellow")
                 continue
             sides.append(Side(peer.name, python, peer))
     return sides

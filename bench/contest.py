@@ -1,12 +1,13 @@
 """Who else is measured, in which rows, and by which of our child modules.
 
-Lives here: data, and finding out who is there. Imports `environments` and `row`.
+Lives here: data, and where the NATS server is. Imports `environments` and `row`.
 """
 
 import os
 import shutil
 from dataclasses import dataclass
 
+from bench.environments import ROOT
 from bench.row import Row
 
 ECHO = {"echo_64k": "echo", "echo_1m": "echo", "echo_16m": "echo"}
@@ -48,5 +49,6 @@ def invite(names: str) -> list[Peer]:
 
 
 def nats_server() -> str | None:
-    """The NATS server's program; Debian keeps it where only root looks."""
-    return shutil.which("nats-server", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+    """The NATS server's program: an installed one, or Debian's, which make unpacks."""
+    where = (os.environ.get("PATH", ""), "/usr/sbin", str(ROOT / "build" / "nats" / "usr" / "sbin"))
+    return shutil.which("nats-server", path=os.pathsep.join(where))

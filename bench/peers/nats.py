@@ -30,7 +30,7 @@ def broker(order: Order) -> None:
     """The server, which ends with us."""
     program, address = contest.nats_server(), order["address"]
     if program is None:
-        raise RuntimeError("nats-server is missing (apt-get install nats-server)")
+        raise RuntimeError("nats-server is missing")
     where = ["-a", address["host"], "-p", str(address["port"])]
     server = subprocess.Popen([program, *where], stderr=subprocess.DEVNULL)
     talk.before_the_end(server.kill)
