@@ -169,7 +169,8 @@ nats-server:
 	@command -v nats-server > /dev/null || test -x build/nats/usr/sbin/nats-server \
 		|| ! command -v apt-get > /dev/null || { echo "== apt-get download nats-server" \
 		&& mkdir -p build/nats && cd build/nats && { test "$$(id -u)" != 0 || apt-get update -qq; } \
-		&& apt-get -o APT::Sandbox::User=root download -qq nats-server && dpkg-deb -x nats-server_*.deb .; } || :
+		&& apt-get -o APT::Sandbox::User=root download -qq nats-server \
+		&& dpkg-deb -x nats-server_*.deb .; } || :
 
 bench-plots: $(HERE) ## figures and plots of docs/benchmarks.md, from bench/published
 	@$(BIN)/python -m bench.pages $(ARGS)

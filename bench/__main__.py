@@ -20,12 +20,11 @@ from bench.children import ChildFailed
 from bench.curves import CURVES
 from bench.environments import EnvironmentMissing
 from bench.figures import Series
-from bench.row import BEFORE, OURS, Curve, Row, choose
+from bench.row import BEFORE, OURS, Row, choose
 from bench.rows import ROWS
 from bench.stage import PINNED, UNPINNED, Setting, Side, measure, seats
 
 SMOKE_SECONDS = 0.02
-SMOKE_POINTS = 2
 WIDTH = 160  # of a table that goes to a file
 
 
@@ -58,6 +57,8 @@ def arguments(given: Sequence[str] | None) -> argparse.Namespace:
     options = parser.parse_args(given)
     if options.rounds < 1 or options.seconds <= 0:
         parser.error("--rounds and --seconds are above zero")
+    # Curves are shapes, and a smoke run no comparison: wherever the system puts their processes.
+    place = UNPINNED if options.smoke or options.curves else options.place
     only = options.only or ("aio_*" if options.uvloop else None)
     try:
         options.rows = [] if options.curves else choose(only, ROWS)
@@ -66,16 +67,12 @@ def arguments(given: Sequence[str] | None) -> argparse.Namespace:
         options.before = saved.read(options.compare) if options.compare else None
     except ValueError as error:
         parser.error(str(error))
-    options.places = {
-        name: seat for name, seat in seats().items() if options.place in (name, "both")
-    }
+    options.places = {name: seat for name, seat in seats().items() if place in (name, "both")}
     if not options.places:
         parser.error("pinning takes Linux and two CPUs that this process may use")
     if options.smoke:
         options.rounds, options.seconds = 1, SMOKE_SECONDS
-        options.places = {name: seat for name, seat in options.places.items() if name == UNPINNED}
-    if options.curves:  # they are shapes, not comparisons: wherever the system puts them
-        options.places = {UNPINNED: seats()[UNPINNED]}
+        options.curves = [replace(each, points=each.points[:2]) for each in options.curves]
     return options
 
 
@@ -96,11 +93,6 @@ def invited(options: argparse.Namespace, console: Console) -> list[Side]:
                 continue
             sides.append(Side(peer.name, python, peer))
     return sides
-
-
-def smoked(curve: Curve) -> Curve:
-    """The same curve with its least sizes only."""
-    return replace(curve, points=curve.points[:SMOKE_POINTS])
 
 
 def plan(options: argparse.Namespace, sides: Sequence[Side]) -> Iterator[tuple[str, Row, Side]]:
@@ -178,8 +170,6 @@ def main(given: Sequence[str] | None = None) -> int:
         for each in (*options.rows, *options.curves):
             console.print(f"{each.name:<21}{each.title}", highlight=False, markup=False)
         return 0
-    if options.smoke:
-        options.curves = [smoked(curve) for curve in options.curves]
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         sides = invited(options, console)
