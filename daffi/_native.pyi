@@ -294,6 +294,8 @@ class Client:
     def wait_for_function(
         self, name: str, timeout: float | None, completions: Completions | None = None
     ) -> Any: ...
+    def server_stats(self, completions: Completions | None = None) -> Any:
+        """What the server counts, as its own `stats()` has it."""
 
     # What follows is the same on a Server.
     def announce(self, functions: Sequence[_Function]) -> None:

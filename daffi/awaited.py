@@ -350,6 +350,14 @@ class AsyncClientConnection:
         """
         return await self._client.members()
 
+    async def server_stats(self) -> dict[str, Any]:
+        """What the server counts now, as its own `stats()` has it there.
+
+        `TimeoutError` when it does not answer in 10 s.
+        """
+        found: dict[str, Any] = await self._engine.server_stats(self._world.here())
+        return found
+
     async def _settled(self, seconds: float) -> None:
         """Let streams end that run in the background."""
         await self._background.settled(seconds)

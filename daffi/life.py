@@ -104,7 +104,9 @@ class Node(abc.ABC):
         What there is now: `connections`, `members`, `calls_in_flight`, `running`, `queued`,
         `streams`, `transfers`, `bytes_queued`; `bytes_sent` and `bytes_received` over the
         connections that are up. What has ended since the start: `calls`, `errors`, and in
-        `functions` both by name, of those that ran here.
+        `functions` both by name, of those that ran here; on a
+        Router, of those that it passed on. A server also has its `uptime` in seconds, and
+        `by_member`: of each the calls under way and queued, its bytes and its functions.
         """
         self._birth.check()
         return self._engine.stats()

@@ -356,11 +356,26 @@ def _described(target: Any) -> tuple[str, str]:
     import inspect
 
     try:
-        signature = str(inspect.signature(target))
+        known = inspect.signature(target)
+        each = [p.replace(annotation=_bare(p.annotation)) for p in known.parameters.values()]
+        signature = str(
+            known.replace(parameters=each, return_annotation=_bare(known.return_annotation))
+        )
     except Exception:  # a builtin that tells nobody, a default that can't be shown
         signature = "(...)"
     lines = (inspect.getdoc(target) or "").strip().splitlines()
     return _text(signature[:500]), _text(lines[0][:200]) if lines else ""
+
+
+class _Bare(str):
+    """An annotation that is text, as it is with `from __future__ import annotations`."""
+
+    __slots__ = ()
+    __repr__ = str.__str__
+
+
+def _bare(annotation: Any) -> Any:
+    return _Bare(annotation) if isinstance(annotation, str) else annotation
 
 
 def _text(shown: str) -> str:

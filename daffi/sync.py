@@ -303,6 +303,14 @@ class ClientConnection:
         """
         return self._client.members()
 
+    def server_stats(self) -> dict[str, Any]:
+        """What the server counts now, as its own `stats()` has it there.
+
+        `TimeoutError` when it does not answer in 10 s.
+        """
+        found: dict[str, Any] = self._engine.server_stats()
+        return found
+
     def close(self) -> None:
         """The same as `stop()` of the client."""
         self._client.stop()

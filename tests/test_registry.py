@@ -65,7 +65,7 @@ def test_functions(registry: Registry) -> None:
     assert offered(registry) == {"add", "later"}
     found = registry.select(None)["add"]
     assert found.function is add and found.summary == "Add them."
-    assert "b: 'int' = 2" in found.signature
+    assert "b: int = 2" in found.signature
 
 
 def test_what_is_shown_of_a_function_can_travel(registry: Registry) -> None:

@@ -184,7 +184,7 @@ def read_body(frame: Frame) -> Any:
     wrong = bool(rest) or not isinstance(value, sort)
     wrong = wrong or not all(key in value for key in keys)
     if not wrong and frame.kind == "ASK":
-        wrong = value["ask"] not in ("members", "wait_members", "wait_function")
+        wrong = value["ask"] not in ("members", "wait_members", "wait_function", "stats")
     if wrong or (frame.kind == "PRESENCE" and len(value) != 2):
         raise RefusedError("body")
     return value

@@ -6,6 +6,7 @@
 use std::any::Any;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use pyo3::prelude::*;
 use pyo3_async_runtimes::generic::{self, ContextExt};
@@ -14,11 +15,12 @@ use tokio::task::{AbortHandle, JoinHandle};
 
 use super::call::Call;
 use super::completions::Completions;
-use super::process;
 use super::ticket::Ticket;
 use super::wait::{self, Waitable};
+use super::{errors, process};
 use crate::node::Wake;
 use crate::sync::Mutex;
+use crate::wire::Failure;
 
 /// What came of it, still to be said in Python.
 pub(super) type Outcome = Box<dyn FnOnce(Python<'_>) -> PyResult<Py<PyAny>> + Send>;
@@ -187,4 +189,22 @@ impl ContextExt for Ours {
     fn get_task_locals() -> Option<TaskLocals> {
         LOCALS.try_with(Clone::clone).ok()
     }
+}
+
+/// What the server answered, or why it did not.
+pub(super) fn said<T: Send + 'static>(
+    answer: Result<T, Failure>,
+    say: fn(Python<'_>, T) -> PyResult<Py<PyAny>>,
+) -> Outcome {
+    outcome(move |py| match answer {
+        Ok(answer) => say(py, answer),
+        Err(failure) => Err(errors::raise(py, &failure, "what was asked")),
+    })
+}
+
+/// It took too long.
+pub(super) fn late(text: String, most: Option<Duration>) -> Outcome {
+    let seconds = most.unwrap_or_default().as_secs_f64();
+    let text = format!("after {seconds:.3} s: {text}");
+    outcome(move |_| Err(pyo3::exceptions::PyTimeoutError::new_err(text)))
 }

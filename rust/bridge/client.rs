@@ -4,9 +4,11 @@ use std::time::{Duration, Instant};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use super::begin::{Outcome, begin, nothing, outcome};
+use super::begin::{begin, late, nothing, outcome, said};
 use super::completions::Completions;
-use super::facts::{PyAddress, PyClientTls, PyFunction, event, members, seconds, stats, within};
+use super::facts::{
+    PyAddress, PyClientTls, PyFunction, event, members, seconds, server_stats, stats, within,
+};
 use super::job::Job;
 use super::mailbox::{Mailbox, Post};
 use super::memory::{self, Loan, Memory};
@@ -22,7 +24,7 @@ use super::{errors, facts};
 use crate::node::{self, Call, ClientOptions, Target};
 use crate::wire::{Failure, Flags, Kind, Member, Question};
 
-/// How long a list of members may take, and how long one that only explains an error.
+/// How long a list of members, or of what is counted, may take, and how long one that only explains an error.
 const PATIENCE: Duration = Duration::from_secs(10);
 const BRIEF: Duration = Duration::from_millis(300);
 /// How many calls that nobody waits for may wait to be sent before an event loop gets an error.
@@ -266,6 +268,24 @@ impl Client {
         stats(py, &counted)
     }
 
+    #[pyo3(signature = (completions=None))]
+    fn server_stats(
+        &self,
+        py: Python<'_>,
+        completions: Option<&Bound<'_, Completions>>,
+    ) -> PyResult<Py<PyAny>> {
+        self.check(py)?;
+        let node = Arc::clone(&self.node);
+        begin(py, completions, async move {
+            match within(Some(PATIENCE), node.server_stats()).await {
+                Some(counted) => {
+                    said(counted, |py, counted| Ok(server_stats(py, &counted)?.into_any().unbind()))
+                }
+                None => late("the server did not say what it counts".into(), Some(PATIENCE)),
+            }
+        })
+    }
+
     fn watch(&self, py: Python<'_>) {
         py.detach(|| self.node.watch());
     }
@@ -362,22 +382,4 @@ impl Client {
     fn raise(&self, py: Python<'_>, failure: &Failure, call: &str) -> PyErr {
         errors::raise(py, failure, call)
     }
-}
-
-/// What the server answered, or why it did not.
-fn said<T: Send + 'static>(
-    answer: Result<T, Failure>,
-    say: fn(Python<'_>, T) -> PyResult<Py<PyAny>>,
-) -> Outcome {
-    outcome(move |py| match answer {
-        Ok(answer) => say(py, answer),
-        Err(failure) => Err(errors::raise(py, &failure, "what was asked")),
-    })
-}
-
-/// It took too long.
-fn late(text: String, most: Option<Duration>) -> Outcome {
-    let seconds = most.unwrap_or_default().as_secs_f64();
-    let text = format!("after {seconds:.3} s: {text}");
-    outcome(move |_| Err(pyo3::exceptions::PyTimeoutError::new_err(text)))
 }

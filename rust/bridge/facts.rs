@@ -7,8 +7,8 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use super::begin::{Outcome, outcome};
-use crate::node::{Address, ClientTls, Dial, ServerTls, Stats};
-use crate::wire::{Function, Member, Presence};
+use crate::node::{Address, ClientTls, Dial, ServerTls};
+use crate::wire::{Function, FunctionStats, Member, MemberStats, Presence, Stats};
 
 /// `("tcp", host, port)`, `("ws", host, port)` or `("unix", path, 0)`.
 pub(super) type PyAddress = (String, String, u16);
@@ -53,13 +53,6 @@ pub(super) fn members(list: Vec<Member>) -> Vec<(String, Vec<PyFunction>)> {
 
 pub(super) fn stats<'py>(py: Python<'py>, stats: &Stats) -> PyResult<Bound<'py, PyDict>> {
     let all = PyDict::new(py);
-    let functions = PyDict::new(py);
-    for (name, called, failed) in &stats.functions {
-        let one = PyDict::new(py);
-        one.set_item("calls", called)?;
-        one.set_item("errors", failed)?;
-        functions.set_item(name, one)?;
-    }
     all.set_item("connections", stats.connections)?;
     all.set_item("members", stats.members)?;
     all.set_item("calls_in_flight", stats.calls_in_flight)?;
@@ -72,7 +65,45 @@ pub(super) fn stats<'py>(py: Python<'py>, stats: &Stats) -> PyResult<Bound<'py, 
     all.set_item("bytes_queued", stats.bytes_queued)?;
     all.set_item("calls", stats.calls)?;
     all.set_item("errors", stats.errors)?;
-    all.set_item("functions", functions)?;
+    all.set_item("functions", function_stats(py, &stats.functions, false)?)?;
+    Ok(all)
+}
+
+/// The same of a server, which counts its members too.
+pub(super) fn server_stats<'py>(py: Python<'py>, counted: &Stats) -> PyResult<Bound<'py, PyDict>> {
+    let all = stats(py, counted)?;
+    let members = PyDict::new(py);
+    for member in &counted.by_member {
+        let MemberStats { name, calls_in_flight, queued, bytes_sent, bytes_received, functions } =
+            member;
+        let one = PyDict::new(py);
+        one.set_item("calls_in_flight", calls_in_flight)?;
+        one.set_item("queued", queued)?;
+        one.set_item("bytes_sent", bytes_sent)?;
+        one.set_item("bytes_received", bytes_received)?;
+        one.set_item("functions", function_stats(py, functions, true)?)?;
+        members.set_item(name, one)?;
+    }
+    all.set_item("uptime", counted.uptime as f64 / 1000.0)?;
+    all.set_item("by_member", members)?;
+    Ok(all)
+}
+
+fn function_stats<'py>(
+    py: Python<'py>,
+    functions: &[FunctionStats],
+    under_way: bool,
+) -> PyResult<Bound<'py, PyDict>> {
+    let all = PyDict::new(py);
+    for FunctionStats(name, calls, errors, in_flight) in functions {
+        let one = PyDict::new(py);
+        one.set_item("calls", calls)?;
+        one.set_item("errors", errors)?;
+        if under_way {
+            one.set_item("calls_in_flight", in_flight)?;
+        }
+        all.set_item(name, one)?;
+    }
     Ok(all)
 }
 

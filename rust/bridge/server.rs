@@ -7,8 +7,8 @@ use super::begin::{begin, nothing, outcome};
 use super::completions::Completions;
 use super::errors;
 use super::facts::{
-    PyAddress, PyFunction, PyServerTls, address, event, functions, members, seconds, server_tls,
-    stats, within,
+    PyAddress, PyFunction, PyServerTls, address, event, functions, members, seconds, server_stats,
+    server_tls, within,
 };
 use super::mailbox::{Mailbox, Post};
 use super::process::{self, Node};
@@ -110,7 +110,7 @@ impl Server {
 
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let counted = py.detach(|| self.node.stats());
-        stats(py, &counted)
+        server_stats(py, &counted)
     }
 
     fn watch(&self, py: Python<'_>) {

@@ -114,7 +114,7 @@ impl<P: Clone, L> Hub<P, L> {
 
     /// Who gets the call, and whether nobody else may.
     fn choose(&mut self, from: PeerKey, frame: &Frame) -> Result<(Vec<PeerKey>, bool), Failure> {
-        let function = frame.fields.text(Key::Function).unwrap_or_default();
+        let function = function(frame);
         let mut named = Vec::new();
         for receiver in frame.fields.receivers() {
             match self.peers.named(receiver) {
@@ -203,10 +203,13 @@ impl<P: Clone, L> Hub<P, L> {
         let oneway = is_oneway(frame);
         if local || !oneway {
             worker.pending += 1;
+            let row = worker.tallies.row(function(frame));
+            worker.tallies.begin(row);
             let route = Route {
                 caller: leg.caller,
                 caller_id: frame.id,
                 worker: to,
+                row,
                 cast: frame.flags.has(Flags::CAST),
                 queued,
                 owed: local.then(|| leg.owed.clone()),
@@ -232,6 +235,11 @@ impl<P: Clone, L> Hub<P, L> {
         out: &mut Vec<Action<P, L>>,
     ) {
         let Leg { id, caller, message: Message { frame, rest }, owed, end, .. } = leg;
+        if let Some(worker) = self.peers.get_mut(to).filter(|_| is_oneway(&frame)) {
+            // Nobody hears what becomes of it.
+            let row = worker.tallies.row(function(&frame));
+            worker.tallies.count(row, 1, 0);
+        }
         let flags = frame.flags.without(Flags::CAST);
         self.send(to, Message { frame: Frame { id, flags, ..frame }, rest }, out);
         if let Some(end) = end {
@@ -254,9 +262,7 @@ impl<P: Clone, L> Hub<P, L> {
             self.refuse_transfer(from, &frame, out);
             return;
         }
-        self.ended.0 += 1;
-        self.ended.1 += u64::from(frame.kind == Kind::Failure);
-        let Some(route) = self.finish(frame.id, out) else {
+        let Some(route) = self.end(frame.id, Some(frame.kind == Kind::Failure), out) else {
             return;
         };
         let Some(worker) = self.peers.get(from) else {
@@ -293,9 +299,24 @@ impl<P: Clone, L> Hub<P, L> {
 
     /// Forgets a route, and gives back what it still counts for.
     pub(super) fn finish(&mut self, id: u64, out: &mut Vec<Action<P, L>>) -> Option<Route> {
+        self.end(id, None, out)
+    }
+
+    /// The same; where the call came to its end, whether it failed is counted.
+    pub(super) fn end(
+        &mut self,
+        id: u64,
+        failed: Option<bool>,
+        out: &mut Vec<Action<P, L>>,
+    ) -> Option<Route> {
         let mut route = self.routes.remove(id)?;
         if let Some(worker) = self.peers.get_mut(route.worker) {
             worker.pending = worker.pending.saturating_sub(1);
+            worker.tallies.finish(route.row);
+            if let Some(failed) = failed {
+                // The items of a stream were counted as they passed.
+                worker.tallies.count(route.row, u64::from(route.items == 0), u64::from(failed));
+            }
         }
         if let Some(owed) = route.owed.take() {
             self.settle(route.caller, owed, out);
@@ -314,6 +335,11 @@ impl<P: Clone, L> Hub<P, L> {
 /// Whether nobody waits for the outcome. Streams always have one.
 pub(super) fn is_oneway(frame: &Frame) -> bool {
     frame.flags.has(Flags::ONEWAY) && frame.kind == Kind::Call
+}
+
+/// What is to run.
+pub(super) fn function(frame: &Frame) -> &str {
+    frame.fields.text(Key::Function).unwrap_or_default()
 }
 
 /// Id and length of the large message that a frame begins.

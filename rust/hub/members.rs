@@ -4,6 +4,7 @@ use hashbrown::HashMap;
 
 use super::credit::Owed;
 use super::router::Message;
+use super::tallies::Tallies;
 use super::{Identity, Ledger, Pickles, Window};
 use crate::wire::{Frame, Function, Member};
 
@@ -55,6 +56,7 @@ pub(super) struct Peer<P, L> {
     /// What waits for its credit.
     pub(super) backlog: VecDeque<Leg<L>>,
     pub(super) pending: usize,
+    pub(super) tallies: Tallies,
 }
 
 /// Who offers a function, in order of arrival, and whose turn it is.

@@ -14,6 +14,7 @@
 //! | `through` | large messages that pass through a server in pieces |
 //! | `members` | members, what they offer, whose turn it is |
 //! | `questions` | questions that can't be answered yet |
+//! | `tallies` | what became of the calls to each function of a member |
 //! | `calls` | the caller's side: calls that are not answered yet |
 //! | `credit` | windows and ledgers |
 //! | `trust` | whose pickles are read; who may have whose name |
@@ -26,6 +27,7 @@ mod questions;
 mod router;
 mod routes;
 mod streams;
+mod tallies;
 #[cfg(test)]
 mod tests;
 mod through;
@@ -35,5 +37,6 @@ mod waiting;
 pub use calls::{Calls, Lost, Row};
 pub use credit::{Ledger, Window};
 pub use members::{Balance, PeerKey};
-pub use router::{Action, Gauges, Hub, Joining, Message};
+pub use router::{Action, Hub, Joining, Message};
+pub use tallies::Gauges;
 pub use trust::{Identity, Pickles};

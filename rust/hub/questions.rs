@@ -1,5 +1,10 @@
-use super::PeerKey;
-use crate::wire::Question;
+use super::{Action, Hub, PeerKey};
+use crate::wire::{
+    Failure, FailureKind, Flags, Format, Frame, Kind, MEMBERS_PAGE, Member, Question, Ran,
+};
+
+/// How many questions of one peer may wait for their answers.
+const MAX_QUESTIONS: usize = 1024;
 
 /// Questions that can't be answered yet.
 #[derive(Debug, Default)]
@@ -35,5 +40,44 @@ impl Questions {
 
     pub(super) fn len(&self) -> usize {
         self.0.len()
+    }
+}
+
+impl<P: Clone, L> Hub<P, L> {
+    pub(super) fn ask(
+        &mut self,
+        from: PeerKey,
+        id: u64,
+        question: Question,
+        out: &mut Vec<Action<P, L>>,
+    ) {
+        let skipped = |from| usize::try_from(from).unwrap_or(usize::MAX);
+        if let Question::Stats { from: first } = question {
+            let asker = self.peers.get(from).map(|peer| peer.handle.clone());
+            out.extend(asker.map(|handle| Action::Stats(handle, id, skipped(first))));
+        } else if let Question::Members { from: first } = question {
+            let page = self.peers.page(skipped(first), MEMBERS_PAGE);
+            let answer = Frame::new(Kind::Answer, id).with_body(Member::encode_list(&page));
+            self.send(from, Frame { format: Format::MsgPack, ..answer }, out);
+        } else if self.questions.of(from) >= MAX_QUESTIONS {
+            let text = format!("more than {MAX_QUESTIONS} questions wait for their answers");
+            let failure = Failure::new(FailureKind::Overloaded, Ran::No, text);
+            self.send(from, self.failed(id, Flags::NONE, &failure), out);
+        } else {
+            self.questions.keep(from, id, question);
+            self.settle_questions(out);
+        }
+    }
+
+    pub(super) fn settle_questions(&mut self, out: &mut Vec<Action<P, L>>) {
+        let here = |name: &String| *name == self.name || self.peers.named(name).is_some();
+        let settled = self.questions.settle(|question| match question {
+            Question::Members { .. } | Question::Stats { .. } => true,
+            Question::WaitMembers { names } => names.iter().all(here),
+            Question::WaitFunction { name } => self.peers.offered(name),
+        });
+        for (peer, id) in settled {
+            self.send(peer, Frame::new(Kind::Answer, id), out);
+        }
     }
 }

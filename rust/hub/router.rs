@@ -3,11 +3,12 @@ use std::time::Instant;
 use super::members::{Peer, Peers};
 use super::questions::Questions;
 use super::routes::Routes;
+use super::tallies::Tallies;
 use super::through::Throughs;
 use super::{Balance, Identity, Ledger, PeerKey, Pickles, Window};
 use crate::wire::{
-    Announcement, Credit, Failure, FailureKind, Flags, Format, Frame, Function, Hello, Key, Kind,
-    Limits, MAX_FIELDS, MAX_NAME, MEMBERS_PAGE, Member, Presence, Question, Ran, WHOLE, WireError,
+    Announcement, Asked, Credit, Failure, FailureKind, Flags, Frame, Function, Hello, Key, Kind,
+    Limits, MAX_FIELDS, MAX_NAME, Member, Presence, Question, Ran, WHOLE, WireError,
 };
 
 /// A frame, and what its owner attached to it: a body too large for one frame, in any form that
@@ -44,6 +45,9 @@ pub enum Action<P, L> {
     Close(P, Failure),
     /// Tell the server's own listeners.
     Event(Presence),
+    /// Answer that peer's question of this id with what is counted, without the first so many
+    /// members.
+    Stats(P, u64, usize),
 }
 
 /// What a connection brings along when it becomes a member.
@@ -61,29 +65,6 @@ pub struct Joining<P> {
     pub local: bool,
 }
 
-/// How many questions of one peer may wait for their answers.
-const MAX_QUESTIONS: usize = 1024;
-
-/// What can be counted in a hub.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Gauges {
-    /// Members, the server's own functions included.
-    pub members: usize,
-    /// Calls, legs of casts, and streams that are not ended; oneway calls only where the server's own
-    /// member has them and has not begun.
-    pub routes: usize,
-    /// Calls, oneway ones included, that wait for their worker's credit.
-    pub queued: usize,
-    /// Large messages that pass through.
-    pub transfers: usize,
-    /// Questions that are not answered yet.
-    pub questions: usize,
-    /// Calls that have ended, and legs of casts.
-    pub calls: u64,
-    /// Those of them that failed.
-    pub errors: u64,
-}
-
 /// A server's members, and the calls that pass between them.
 ///
 /// `P` is how the owner reaches a peer.
@@ -98,9 +79,9 @@ pub struct Hub<P, L> {
     pub(super) stopping: bool,
     /// Only the server itself runs functions: it is a Service.
     alone: bool,
-    /// Calls that have ended, and those of them that failed.
-    pub(super) ended: (u64, u64),
-    questions: Questions,
+    /// What was counted of members that are gone.
+    pub(super) past: Tallies,
+    pub(super) questions: Questions,
 }
 
 impl<P: Clone, L> Hub<P, L> {
@@ -115,7 +96,7 @@ impl<P: Clone, L> Hub<P, L> {
             throughs: Throughs::default(),
             stopping: false,
             alone: false,
-            ended: (0, 0),
+            past: Tallies::default(),
             questions: Questions::default(),
         }
     }
@@ -169,6 +150,7 @@ impl<P: Clone, L> Hub<P, L> {
             ledger: Ledger::new(self.limits),
             backlog: Default::default(),
             pending: 0,
+            tallies: Tallies::default(),
             handle,
         });
         if local || !self.alone {
@@ -203,7 +185,8 @@ impl<P: Clone, L> Hub<P, L> {
         for (to, credit) in credits {
             self.send(to, credit.frame(), out);
         }
-        self.orphan(key, &peer.name, out);
+        self.orphan(key, &peer.name, &mut peer.tallies, out);
+        self.past.absorb(&peer.tallies);
     }
 
     /// Everything that a peer says once it is a member.
@@ -259,7 +242,16 @@ impl<P: Clone, L> Hub<P, L> {
                 }
                 self.send(from, Frame::new(Kind::Answer, id), out);
             }
-            Kind::Ask => self.ask(from, id, Question::decode(&frame.body)?, out),
+            Kind::Ask => match Question::decode(&frame.body) {
+                Ok(question) => self.ask(from, id, question, out),
+                // One of another version asks what this one does not know: that is no error.
+                Err(error) => {
+                    let Asked { ask } = Asked::decode(&frame.body)?;
+                    let text = format!("{:?} can't answer {ask:?}: {error}", self.name);
+                    let failure = Failure::new(FailureKind::Protocol, Ran::No, text);
+                    self.send(from, self.failed(id, Flags::NONE, &failure), out);
+                }
+            },
             Kind::Watch => self.watch(from, out),
             Kind::Ping => {}
             Kind::Hello
@@ -301,19 +293,6 @@ impl<P: Clone, L> Hub<P, L> {
         self.peers.iter().map(|peer| peer.handle.clone()).collect()
     }
 
-    /// What there is to count.
-    pub fn gauges(&self) -> Gauges {
-        Gauges {
-            members: self.peers.len(),
-            routes: self.routes.len(),
-            queued: self.peers.iter().map(|peer| peer.backlog.len()).sum(),
-            transfers: self.throughs.len(),
-            questions: self.questions.len(),
-            calls: self.ended.0,
-            errors: self.ended.1,
-        }
-    }
-
     pub(super) fn send(
         &self,
         to: PeerKey,
@@ -346,34 +325,6 @@ impl<P: Clone, L> Hub<P, L> {
         let others = others.filter(|name| **name != own && **name != self.name);
         for name in std::iter::once(&self.name).chain(others) {
             self.send(key, Presence(true, name.clone()).frame(), out);
-        }
-    }
-
-    fn ask(&mut self, from: PeerKey, id: u64, question: Question, out: &mut Vec<Action<P, L>>) {
-        if let Question::Members { from: skipped } = question {
-            let skipped = usize::try_from(skipped).unwrap_or(usize::MAX);
-            let page = self.peers.page(skipped, MEMBERS_PAGE);
-            let answer = Frame::new(Kind::Answer, id).with_body(Member::encode_list(&page));
-            self.send(from, Frame { format: Format::MsgPack, ..answer }, out);
-        } else if self.questions.of(from) >= MAX_QUESTIONS {
-            let text = format!("more than {MAX_QUESTIONS} questions wait for their answers");
-            let failure = Failure::new(FailureKind::Overloaded, Ran::No, text);
-            self.send(from, self.failed(id, Flags::NONE, &failure), out);
-        } else {
-            self.questions.keep(from, id, question);
-            self.settle_questions(out);
-        }
-    }
-
-    fn settle_questions(&mut self, out: &mut Vec<Action<P, L>>) {
-        let here = |name: &String| *name == self.name || self.peers.named(name).is_some();
-        let settled = self.questions.settle(|question| match question {
-            Question::Members { .. } => true,
-            Question::WaitMembers { names } => names.iter().all(here),
-            Question::WaitFunction { name } => self.peers.offered(name),
-        });
-        for (peer, id) in settled {
-            self.send(peer, Frame::new(Kind::Answer, id), out);
         }
     }
 

@@ -11,6 +11,8 @@ pub(super) struct Route {
     /// What the caller calls it.
     pub(super) caller_id: u64,
     pub(super) worker: PeerKey,
+    /// Where the worker's calls of this function are counted.
+    pub(super) row: usize,
     /// Several answers are expected, each marked with who gave it.
     pub(super) cast: bool,
     /// It waits for the worker's credit.

@@ -22,7 +22,7 @@ impl<P: Clone, L> Hub<P, L> {
             self.refuse_transfer(from, &frame, out);
             return Ok(());
         };
-        let worker = route.worker;
+        let (worker, row) = (route.worker, route.row);
         if frame.kind == Kind::Item {
             route.items += 1;
             if route.items > route.allowed {
@@ -51,6 +51,9 @@ impl<P: Clone, L> Hub<P, L> {
             let first = frame.body.len() as u64;
             let passing = self.throughs.add((from, transfer), total, first, worker);
             fields = rename_transfer(&fields, passing);
+        }
+        if let Some(peer) = self.peers.get_mut(worker).filter(|_| frame.kind == Kind::Item) {
+            peer.tallies.count(row, 1, 0);
         }
         self.send(worker, Message { frame: Frame { id, fields, ..frame }, rest }, out);
         Ok(())

@@ -10,6 +10,7 @@ mod answers;
 mod calls;
 mod casting;
 mod choosing;
+mod counting;
 mod large;
 mod leaving;
 mod presence;

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use super::credit::Owed;
 use super::delivery::{is_oneway, transfer};
 use super::members::Leg;
+use super::tallies::Tallies;
 use super::{Action, Hub, PeerKey};
 use crate::wire::{Credit, Failure, FailureKind, FieldsBuilder, Flags, Frame, Key, Kind, Ran};
 
@@ -27,7 +28,7 @@ impl<P: Clone, L> Hub<P, L> {
                 let name = worker.name.clone();
                 let text = "its time was over before its worker had room for it";
                 let failure = Failure::new(FailureKind::Timeout, Ran::No, text);
-                self.finish(leg.id, out);
+                self.end(leg.id, Some(true), out);
                 self.unwanted(to, &leg.message.frame, out);
                 self.fail_leg(leg, &name, &failure, out);
                 continue;
@@ -81,7 +82,13 @@ impl<P: Clone, L> Hub<P, L> {
     }
 
     /// What became of the calls of a peer that is gone.
-    pub(super) fn orphan(&mut self, key: PeerKey, name: &str, out: &mut Vec<Action<P, L>>) {
+    pub(super) fn orphan(
+        &mut self,
+        key: PeerKey,
+        name: &str,
+        tallies: &mut Tallies,
+        out: &mut Vec<Action<P, L>>,
+    ) {
         let text = format!("{name:?}, which was to run the call, is gone");
         let failure = Failure::new(FailureKind::Disconnected, Ran::Maybe, text).by(name);
         let touching = self.routes.touching(key);
@@ -101,9 +108,10 @@ impl<P: Clone, L> Hub<P, L> {
             if caller == key {
                 continue;
             }
-            let oneway = route.oneway;
+            let (oneway, row) = (route.oneway, route.row);
             self.finish(id, out);
             if !oneway {
+                tallies.count(row, 1, 1);
                 let flags = if cast { Flags::PART } else { Flags::NONE };
                 let fields = FieldsBuilder::new().text(Key::Worker, name).build();
                 self.send(caller, self.failed(caller_id, flags, &failure).with_fields(fields), out);

@@ -57,7 +57,7 @@ pub use read::{Origin, Reading, SOLO};
 pub use server::{Server, ServerOptions};
 pub use session::Pace;
 pub use session::{Session, hold, holder_here, let_go};
-pub use stats::{Counts, Stats};
+pub use stats::Counts;
 pub use worker::{Executor, Style};
 
 use std::time::Duration;

@@ -3,6 +3,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use hashbrown::HashMap;
 
+use crate::wire::{FunctionStats, Stats};
+
 /// What a node counts from its start.
 #[derive(Debug, Default)]
 pub struct Counts {
@@ -32,7 +34,9 @@ impl Counts {
     /// What has been counted, in the form in which a node shows it.
     pub(super) fn stats(&self) -> Stats {
         let functions = self.functions.lock();
-        let one = |(name, counts): (&String, &(u64, u64))| (name.clone(), counts.0, counts.1);
+        let one = |(name, counts): (&String, &(u64, u64))| {
+            FunctionStats(name.clone(), counts.0, counts.1, 0)
+        };
         let functions: Vec<_> = functions.iter().map(one).collect();
         Stats {
             calls: self.own.0.load(Ordering::Relaxed) + functions.iter().map(|f| f.1).sum::<u64>(),
@@ -43,45 +47,14 @@ impl Counts {
     }
 }
 
-/// What a node shows of itself.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Stats {
-    /// Connections that are up.
-    pub connections: usize,
-    /// Members that this node knows of: a server's, or none.
-    pub members: usize,
-    /// Calls that this node made, or forwards, and that are not ended.
-    pub calls_in_flight: usize,
-    /// Calls that run here.
-    pub running: usize,
-    /// Calls that wait here: for a thread, for credit, for a connection.
-    pub queued: usize,
-    /// Streams that came for this node and are not ended.
-    pub streams: usize,
-    /// Large messages under way, in or out.
-    pub transfers: usize,
-    /// Bytes on connections that are up.
-    pub bytes_sent: u64,
-    /// Bytes on connections that are up.
-    pub bytes_received: u64,
-    /// Bytes that wait to be written.
-    pub bytes_queued: usize,
-    /// Calls that this node made, ran or forwarded, and that have ended.
-    pub calls: u64,
-    /// Those of them that failed.
-    pub errors: u64,
-    /// Calls that ended here, by function: how many, and how many of them failed.
-    pub functions: Vec<(String, u64, u64)>,
-}
-
 impl Stats {
     /// Adds what one connection shows.
-    pub(super) fn add_traffic(&mut self, traffic: (u64, u64, usize, usize)) {
+    pub(in crate::node) fn add_traffic(&mut self, traffic: (u64, u64, usize, usize)) {
         let (sent, received, queued, transfers) = traffic;
         self.connections += 1;
         self.bytes_sent += sent;
         self.bytes_received += received;
-        self.bytes_queued += queued;
-        self.transfers += transfers;
+        self.bytes_queued += queued as u64;
+        self.transfers += transfers as u64;
     }
 }

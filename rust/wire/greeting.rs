@@ -108,6 +108,19 @@ pub enum Question {
         /// Its name.
         name: String,
     },
+    /// What do you count?
+    Stats {
+        /// How many members, in order of arrival, to leave out.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        from: u64,
+    },
+}
+
+/// What is looked at of a question that is not known.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asked {
+    /// What it asks for.
+    pub ask: String,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
@@ -142,7 +155,7 @@ macro_rules! body {
     )*};
 }
 body!(Hello: "hello", Greeter: "hello", Challenge: "challenge", Proof: "proof");
-body!(Welcome: "welcome", Announcement: "announcement", Question: "question");
+body!(Welcome: "welcome", Announcement: "announcement", Question: "question", Asked: "question");
 
 /// How deep a body may nest; ours need three, the rest is for what later versions add.
 const MAX_DEPTH: usize = 32;

@@ -11,6 +11,7 @@ mod format;
 mod frame;
 mod greeting;
 mod say;
+mod stats;
 #[cfg(test)]
 mod tests;
 mod token;
@@ -21,10 +22,11 @@ pub use fields::{Fields, FieldsBuilder, Key, Segment};
 pub use format::Format;
 pub use frame::{Flags, Frame, HEADER_LEN, Head, Kind};
 pub use greeting::{
-    Announcement, Function, Greeter, Hello, Limits, PREAMBLE, PREAMBLE_LEN, Question, VERSION,
-    Welcome, plain_refusal_for, refusal_for,
+    Announcement, Asked, Function, Greeter, Hello, Limits, PREAMBLE, PREAMBLE_LEN, Question,
+    VERSION, Welcome, plain_refusal_for, refusal_for,
 };
 pub use say::{Credit, Member, Presence, Targets};
+pub use stats::{FunctionStats, MemberStats, Stats};
 pub use token::{Challenge, Meeting, Nonce, Party, Proof, Prover, Token};
 
 /// The largest body that travels in one frame; anything larger goes in pieces.

@@ -144,7 +144,7 @@ impl Model {
                 Action::Close(who, _) => {
                     assert!(self.nodes.remove(&who).is_some(), "closed once");
                 }
-                Action::Event(_) => {}
+                Action::Event(_) | Action::Stats(..) => {}
             }
         }
         let mut owed = Vec::new();

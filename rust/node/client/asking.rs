@@ -7,7 +7,9 @@ use tokio::sync::Notify;
 
 use super::{Client, Pending};
 use crate::node::{Message, Slot, Wake};
-use crate::wire::{Failure, FailureKind, Frame, Kind, MEMBERS_PAGE, Member, Question, Ran};
+use crate::wire::{
+    Failure, FailureKind, Frame, Kind, MEMBERS_PAGE, Member, Question, Ran, Stats, WireError,
+};
 
 /// Wakes a task.
 struct TaskWake(Notify);
@@ -33,24 +35,29 @@ impl Client {
     /// back.
     pub async fn ask(&self, question: &Question) -> Result<Message, Failure> {
         loop {
-            let wake = Arc::new(TaskWake(Notify::new()));
-            let slot = Slot::new(Arc::clone(&wake) as Arc<dyn Wake>, false);
-            let message = Frame::new(Kind::Ask, 0).with_body(question.encode()).into();
-            let (id, _) = self.begin(message, Arc::clone(&slot), true, false)?;
-            let client = self.me.clone();
-            let began = Instant::now();
-            let asked = Asked(Pending { client, id, slot, kind: Kind::Ask, began, alone: None });
-            while !asked.0.slot.is_ended() {
-                wake.0.notified().await;
-            }
-            match asked.0.slot.take() {
-                Some(Ok(answer)) => return Ok(answer),
-                Some(Err(failure)) if failure.kind != FailureKind::Disconnected => {
-                    return Err(failure);
-                }
+            match self.ask_once(question).await? {
                 // The connection was lost: the next one gets the question anew.
-                _ => {}
+                Err(failure) if failure.kind == FailureKind::Disconnected => {}
+                answer => return answer,
             }
+        }
+    }
+
+    /// Asks the server over this connection, or the next one; what came back. The outer failure is
+    /// that of a client that can't ask any more.
+    async fn ask_once(&self, question: &Question) -> Result<Result<Message, Failure>, Failure> {
+        let wake = Arc::new(TaskWake(Notify::new()));
+        let slot = Slot::new(Arc::clone(&wake) as Arc<dyn Wake>, false);
+        let message = Frame::new(Kind::Ask, 0).with_body(question.encode()).into();
+        let (id, _) = self.begin(message, Arc::clone(&slot), true, false)?;
+        let client = self.me.clone();
+        let began = Instant::now();
+        let asked = Asked(Pending { client, id, slot, kind: Kind::Ask, began, alone: None });
+        loop {
+            if let Some(outcome) = asked.0.slot.take() {
+                return Ok(outcome);
+            }
+            wake.0.notified().await;
         }
     }
 
@@ -59,15 +66,40 @@ impl Client {
         let mut all = Vec::new();
         loop {
             let answer = self.ask(&Question::Members { from: all.len() as u64 }).await?;
-            let body = &answer.frame.body;
-            let page = Member::decode_list(body).map_err(|error| {
-                Failure::new(FailureKind::Protocol, Ran::Maybe, error.to_string())
-            })?;
-            let last = page.is_empty() || body.len() < MEMBERS_PAGE;
+            let page = read(&answer, Member::decode_list)?;
+            let last = page.is_empty() || answer.frame.body.len() < MEMBERS_PAGE;
             all.extend(page);
             if last {
                 return Ok(all);
             }
         }
     }
+
+    /// What the server counts, asked for page by page. A server of a version that does not know
+    /// the question may end the connection, so it is not asked a second time over another.
+    pub async fn server_stats(&self) -> Result<Stats, Failure> {
+        let mut all = Stats::default();
+        loop {
+            let from = all.by_member.len() as u64;
+            let answer = self.ask_once(&Question::Stats { from }).await??;
+            let mut page = read(&answer, Stats::decode)?;
+            let last = page.by_member.is_empty() || answer.frame.body.len() < MEMBERS_PAGE;
+            match from {
+                0 => all = page,
+                _ => all.by_member.append(&mut page.by_member),
+            }
+            if last {
+                return Ok(all);
+            }
+        }
+    }
+}
+
+/// Reads what the server answered.
+fn read<T>(
+    answer: &Message,
+    decode: impl FnOnce(&[u8]) -> Result<T, WireError>,
+) -> Result<T, Failure> {
+    decode(&answer.frame.body)
+        .map_err(|error| Failure::new(FailureKind::Protocol, Ran::Maybe, error.to_string()))
 }

@@ -22,11 +22,11 @@ use connecting::Backoff;
 use super::call::Nobody;
 use super::session::Session;
 use super::worker::Worker;
-use super::{Counts, Events, Executor, Landings, Large, NodeError, Pace, Slot, Stats};
+use super::{Counts, Events, Executor, Landings, Large, NodeError, Pace, Slot};
 use crate::hub::Calls;
 use crate::link::Dial;
 use crate::sync::Mutex;
-use crate::wire::{Failure, FailureKind, Flags, Format, Frame, Function, Kind, Ran, Token};
+use crate::wire::{Failure, FailureKind, Flags, Format, Frame, Function, Kind, Ran, Stats, Token};
 
 /// What a client is made of.
 #[derive(Debug, Clone)]
@@ -206,8 +206,8 @@ impl Client {
         let mut stats = self.counts.stats();
         let (session, worker) = {
             let inner = self.inner.lock();
-            stats.calls_in_flight = inner.calls.len();
-            stats.queued = inner.calls.unsent();
+            stats.calls_in_flight = inner.calls.len() as u64;
+            stats.queued = inner.calls.unsent() as u64;
             (inner.session.clone(), inner.worker.clone())
         };
         if let Some(session) = session {
@@ -215,9 +215,9 @@ impl Client {
         }
         if let Some(worker) = worker {
             let (waiting, running, streams) = worker.gauges();
-            stats.queued += waiting;
-            stats.running = running;
-            stats.streams = streams;
+            stats.queued += waiting as u64;
+            stats.running = running as u64;
+            stats.streams = streams as u64;
         }
         stats
     }

@@ -32,6 +32,7 @@ impl Server {
     ) {
         let mut touched: Vec<Arc<Session>> = Vec::new();
         let mut own = Vec::new();
+        let mut asked = Vec::new();
         for action in out {
             match action {
                 Action::Send(Peer::Remote(session), message) => {
@@ -46,9 +47,16 @@ impl Server {
                 }
                 Action::Close(Peer::Local, _) => {}
                 Action::Event(presence) => self.events.push(presence),
+                Action::Stats(Peer::Remote(session), id, skipped) => {
+                    asked.push((session, id, skipped));
+                }
+                Action::Stats(Peer::Local, ..) => {}
             }
         }
         drop(hub);
+        for (session, id, skipped) in asked {
+            self.answer_stats(session, id, skipped);
+        }
         if let Some((_, worker)) = self.local.get() {
             own.into_iter().for_each(|message| worker.take_in(message, origin));
         }

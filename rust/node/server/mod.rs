@@ -5,11 +5,12 @@
 //! gone. What is for the Service itself is handed over then too.
 
 mod admitting;
+mod counting;
 mod hearing;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
@@ -17,7 +18,7 @@ use hearing::LocalUplink;
 
 use super::session::Session;
 use super::worker::Worker;
-use super::{Counts, Events, Executor, Landings, Large, NodeError, Pace, Stats};
+use super::{Counts, Events, Executor, Landings, Large, NodeError, Pace};
 use crate::hub::{Balance, Hub, Identity, Joining, PeerKey, Pickles};
 use crate::link::{Address, Entrance, EntranceOptions, Listener};
 use crate::sync::Mutex;
@@ -76,6 +77,8 @@ pub struct Server {
     gone: Notify,
     starting: tokio::sync::Mutex<()>,
     started: AtomicBool,
+    /// When it was started, and what runs it.
+    since: OnceLock<(Instant, tokio::runtime::Handle)>,
     me: Weak<Server>,
 }
 
@@ -116,6 +119,7 @@ impl Server {
             gone: Notify::new(),
             starting: tokio::sync::Mutex::default(),
             started: AtomicBool::new(false),
+            since: OnceLock::new(),
             me: me.clone(),
             options,
         })
@@ -141,6 +145,8 @@ impl Server {
             let _ = me.port.set(port);
         }
         self.employ()?;
+        // It starts once.
+        let _ = self.since.set((Instant::now(), tokio::runtime::Handle::current()));
         self.started.store(true, Ordering::Release);
         if let Some(me) = self.me.upgrade() {
             tokio::spawn(me.listen(listener, entrance));
@@ -218,34 +224,6 @@ impl Server {
     /// Everybody, with what they offer.
     pub fn members(&self) -> Vec<Member> {
         self.hub.lock().members()
-    }
-
-    /// What there is to count.
-    pub fn stats(&self) -> Stats {
-        let mut stats = self.counts.stats();
-        let (gauges, peers) = {
-            let hub = self.hub.lock();
-            (hub.gauges(), hub.handles())
-        };
-        stats.members = gauges.members;
-        if self.executor.is_none() {
-            (stats.calls, stats.errors) = (gauges.calls, gauges.errors);
-        }
-        stats.calls_in_flight = gauges.routes;
-        stats.queued = gauges.queued;
-        stats.transfers = gauges.transfers;
-        for peer in peers {
-            if let Peer::Remote(session) = peer {
-                stats.add_traffic(session.traffic());
-            }
-        }
-        if let Some((_, worker)) = self.local.get() {
-            let (waiting, running, streams) = worker.gauges();
-            stats.queued += waiting;
-            stats.running = running;
-            stats.streams = streams;
-        }
-        stats
     }
 
     /// Waits until the server has stopped, goodbyes included.

@@ -82,6 +82,7 @@ fn some_question() -> impl Strategy<Value = Question> {
         any::<u64>().prop_map(|from| Question::Members { from }),
         vec(".*", 0..4).prop_map(|names| Question::WaitMembers { names }),
         ".*".prop_map(|name| Question::WaitFunction { name }),
+        any::<u64>().prop_map(|from| Question::Stats { from }),
     ]
 }
 

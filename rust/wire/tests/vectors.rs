@@ -10,7 +10,7 @@ use super::codec::KINDS;
 use crate::wire::{
     Announcement, Challenge, Credit, Decoder, Failure, FieldsBuilder, Flags, Format, Frame, Hello,
     Key, Kind, MAX_FRAME, Meeting, Member, PREAMBLE, PREAMBLE_LEN, Party, Presence, Proof, Prover,
-    Question, Segment, Targets, Token, Welcome, WireError, refusal_for,
+    Question, Segment, Stats, Targets, Token, Welcome, WireError, refusal_for,
 };
 
 const FLAGS: [(&str, Flags); 4] = [
@@ -138,6 +138,7 @@ fn read_and_write(frame: &Frame, meaning: &Value) -> Result<Option<(Value, Bytes
         Kind::Answer if meaning == "members" => {
             Member::decode_list(body).map(|v| both(&v, Member::encode_list(&v)))?
         }
+        Kind::Answer if meaning == "stats" => Stats::decode(body).map(|v| both(&v, v.encode()))?,
         Kind::Credit => {
             let credit = Credit::read(frame)?;
             assert_eq!(credit.frame(), *frame);
