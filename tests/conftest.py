@@ -23,11 +23,12 @@ from typing import Any
 
 import pytest
 from certificates import Certificates
+from commandline import CommandLine
 from faults import FaultProxy
 from gates import Gate, new_gate, open_gates
 from namespaces import Elsewhere, UnavailableError
 from places import Place
-from programs import Programs
+from programs import Program, Programs
 from sites import Site, Tls
 from worlds import WORLDS, World
 
@@ -195,6 +196,24 @@ def programs() -> Iterator[Programs]:
     """Starts real processes and ends them all."""
     with Programs() as started:
         yield started
+
+
+@pytest.fixture
+def cli(tmp_path: Path, programs: Programs) -> CommandLine:
+    """Runs `daffi`, in a folder that has `functions.py`."""
+    return CommandLine(tmp_path, programs)
+
+
+@pytest.fixture
+def served(cli: CommandLine) -> tuple[Program, str]:
+    """`daffi serve functions.py`, and its URL."""
+    return cli.up("serve", "functions.py")
+
+
+@pytest.fixture
+def routed(cli: CommandLine) -> tuple[Program, str]:
+    """`daffi router`, and its URL."""
+    return cli.up("router")
 
 
 @pytest.fixture(scope="module")

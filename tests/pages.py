@@ -37,6 +37,7 @@ BLOCKS = {
     "asyncio": (7, 0),
     "browser": (1, 0),
     "call-styles": (7, 0),
+    "cli": (1, 0),
     "deployment": (3, 0),
     "errors": (8, 0),
     "events": (5, 0),

@@ -277,10 +277,18 @@ async def test_stats(world: World, site: Site, gate: Gate) -> None:
     assert site.caller.stats()["calls_in_flight"] == 3
     if site.topology == "router":
         assert site.server.stats()["calls_in_flight"] == 3
+    told, own = await world.call(site.conn.server_stats), site.server.stats()
+    assert told.keys() == own.keys() and told["by_member"].keys() == own["by_member"].keys()
+    for name in ("members", "connections", "calls_in_flight", "queued", "running", "functions"):
+        assert told[name] == own[name]
+    worker = told["by_member"][site.worker.app_name]
+    assert (worker["calls_in_flight"], worker["functions"]["hold"]["calls_in_flight"]) == (3, 3)
     gate.open()
     for one in running:
         await one.result()
     await site.settled()
+    counted = (await world.call(site.conn.server_stats))["functions"]["add"]
+    assert counted["calls"] >= 7 and counted["errors"] >= 2
     sent = site.caller.stats()["bytes_sent"]
     received = site.caller.stats()["bytes_received"]
     await world.call(site.conn.rpc(timeout=5).echo, b"x" * 100_000)

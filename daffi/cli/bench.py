@@ -72,7 +72,6 @@ def bench(
     node = Client(**client, reconnect=False)
     with node as conn, contextlib.ExitStack() as stack:
         server = str(node.server_name())
-        note("the server's answer", *_one_by_one(lambda: conn.wait_for_members(server), seconds))
         if called is not None:
             function, given = arguments.split(called)
             receiver = None
@@ -84,6 +83,7 @@ def bench(
                 )
             receiver = stack.enter_context(_worker(client, conn))
             function, given = daffi_bench_echo.__name__, arguments.Arguments([1], {})
+        note("the server's answer", *_one_by_one(lambda: conn.wait_for_members(server), seconds))
         proxy = getattr(conn.rpc(receiver=receiver, serde="json"), function)
         call = lambda: proxy(*given.args, **given.kwargs)  # noqa: E731
         note(f"{function}, one by one", *_one_by_one(call, seconds))

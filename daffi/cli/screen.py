@@ -47,12 +47,16 @@ def tell(text: str) -> None:
 
 def warn(text: str) -> None:
     """A line that begins with who says it."""
-    tell(click.style("daffi: ", fg="yellow") + text)
+    tell(_painted("daffi: ", "yellow") + text)
+
+
+def _painted(text: str, colour: str) -> str:
+    return text if os.environ.get("NO_COLOR") else click.style(text, fg=colour)
 
 
 def fail(text: str) -> None:
     """What went wrong, and what to do."""
-    tell(click.style("daffi: ", fg="red") + text)
+    tell(_painted("daffi: ", "red") + text)
 
 
 def verbose() -> bool:

@@ -62,10 +62,10 @@ def until_signal(node: Router | Service | Client, *, quiet: bool = False) -> Non
     if isinstance(ended, Exception):
         raise ended
     if ended is not None:
-        if not quiet:
-            stats = node.stats()
-            running = stats["calls_in_flight" if isinstance(node, Router) else "running"]
-            busy = stats["queued"] + running
-            left = f"{busy} call{'s' * (busy != 1)} to finish, " if busy else ""
-            screen.warn(f"stopping: {left}once more ends it at once")
+        stats = node.stats()
+        gauges = ("calls_in_flight",) if isinstance(node, Router) else ("queued", "running")
+        busy = sum(stats[gauge] for gauge in gauges)
+        if busy and not quiet:
+            what = f"{busy} call{'s' * (busy != 1)} to finish"
+            screen.warn(f"stopping: {what}, once more ends it at once")
         node.stop()

@@ -8,11 +8,11 @@ from programs import Program
 
 from daffi.cli.arguments import parse
 
-Service = tuple[Program, str]
+Server = tuple[Program, str]
 
 
-def test_a_result_is_json(cli: CommandLine, service: Service) -> None:
-    done = cli.run("call", "--url", service[1], "add", "3", "4")
+def test_a_result_is_json(cli: CommandLine, served: Server) -> None:
+    done = cli.run("call", "--url", served[1], "add", "3", "4")
     assert done == (0, "7\n", "")
 
 
@@ -32,42 +32,42 @@ def test_arguments_are_json_or_text(
     assert parse(words) == (args, kwargs)
 
 
-def test_arguments_arrive_as_they_were_said(cli: CommandLine, service: Service) -> None:
-    done = cli.run("call", "-u", service[1], "back", "-3", "text", 'list=["ü"]')
+def test_arguments_arrive_as_they_were_said(cli: CommandLine, served: Server) -> None:
+    done = cli.run("call", "-u", served[1], "back", "-3", "text", 'list=["ü"]')
     assert done.json() == [[-3, "text"], {"list": ["ü"]}]
 
 
-def test_the_environment_names_the_server(cli: CommandLine, service: Service) -> None:
-    assert cli.run("call", "add", "1", "2", env={"DAFFI_URL": service[1]}).out == "3\n"
+def test_the_environment_names_the_server(cli: CommandLine, served: Server) -> None:
+    assert cli.run("call", "add", "1", "2", env={"DAFFI_URL": served[1]}).out == "3\n"
 
 
-def test_a_cast_shows_who_said_what(cli: CommandLine, router: Service) -> None:
+def test_a_cast_shows_who_said_what(cli: CommandLine, routed: Server) -> None:
     for name in ("a", "b"):
-        cli.up("serve", "functions.py", "--router", router[1], "--name", name)
-    done = cli.run("call", "-u", router[1], "--cast", "add", "1", "2")
+        cli.up("serve", "functions.py", "--router", routed[1], "--name", name)
+    done = cli.run("call", "-u", routed[1], "--cast", "add", "1", "2")
     assert (done.code, done.json()) == (0, {"a": 3, "b": 3})
-    done = cli.run("call", "-u", router[1], "--cast", "--receiver", "b", "divide", "1", "0")
+    done = cli.run("call", "-u", routed[1], "--cast", "--receiver", "b", "divide", "1", "0")
     assert (done.code, done.json()) == (1, {})
     assert done.err == "daffi: b: ZeroDivisionError: division by zero (raised by b)\n"
 
 
-def test_a_receiver_is_the_one_that_runs_it(cli: CommandLine, router: Service) -> None:
+def test_a_receiver_is_the_one_that_runs_it(cli: CommandLine, routed: Server) -> None:
     pids = {}
     for name in ("a", "b"):
-        cli.up("serve", "functions.py", "--router", router[1], "--name", name)
-        pids[name] = cli.run("call", "-u", router[1], "--receiver", name, "pid").json()
+        cli.up("serve", "functions.py", "--router", routed[1], "--name", name)
+        pids[name] = cli.run("call", "-u", routed[1], "--receiver", name, "pid").json()
     assert pids["a"] != pids["b"]
 
 
-def test_what_the_function_raised_is_one_line(cli: CommandLine, service: Service) -> None:
-    done = cli.run("call", "-u", service[1], "divide", "1", "0")
+def test_what_the_function_raised_is_one_line(cli: CommandLine, served: Server) -> None:
+    done = cli.run("call", "-u", served[1], "divide", "1", "0")
     done.refused(1, "ZeroDivisionError: division by zero (raised by functions)")
-    done = cli.run("call", "-u", service[1], "-v", "divide", "1", "0")
+    done = cli.run("call", "-u", served[1], "-v", "divide", "1", "0")
     assert (done.code, "in divide" in done.err) == (1, True)
 
 
-def test_every_failure_has_its_exit_code(cli: CommandLine, service: Service) -> None:
-    where = ("call", "-u", service[1])
+def test_every_failure_has_its_exit_code(cli: CommandLine, served: Server) -> None:
+    where = ("call", "-u", served[1])
     cli.run("call", "-u", "tcp://127.0.0.1:1", "add").refused(3, "can't connect", "daffi serve")
     cli.run("call", "-u", "nowhere", "add").refused(3, "no scheme")
     cli.run(*where, "nope").refused(5, "nobody offers", "functions (")
@@ -91,8 +91,8 @@ def test_wrong_usage_is_refused_before_anything_is_called(cli: CommandLine) -> N
     cli.run("nope").refused(2, "nope", "daffi --help")
 
 
-def test_other_formats(cli: CommandLine, service: Service) -> None:
+def test_other_formats(cli: CommandLine, served: Server) -> None:
     for serde in ("msgpack", "pickle"):
-        assert cli.run("call", "-u", service[1], "--serde", serde, "add", "1", "2").out == "3\n"
-    done = cli.run("call", "-u", service[1], "--serde", "opaque", "add", "x")
+        assert cli.run("call", "-u", served[1], "--serde", serde, "add", "1", "2").out == "3\n"
+    done = cli.run("call", "-u", served[1], "--serde", "opaque", "add", "x")
     done.refused(1, "TypeError")

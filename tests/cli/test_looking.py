@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+import strangers
 from commandline import CommandLine
 from programs import Program
+from strangers import Imposter, Peer
 
 from daffi import Client
 from daffi.cli.rates import between
@@ -15,8 +18,8 @@ from daffi.cli.screen import count, per_second, size, span
 Server = tuple[Program, str]
 
 
-def test_functions_are_listed_with_signature_and_summary(cli: CommandLine, service: Server) -> None:
-    done = cli.run("ls", service[1])
+def test_functions_are_listed_with_signature_and_summary(cli: CommandLine, served: Server) -> None:
+    done = cli.run("ls", served[1])
     assert done.code == 0
     lines = done.out.splitlines()
     assert lines[0] == "functions (Service)"
@@ -25,26 +28,26 @@ def test_functions_are_listed_with_signature_and_summary(cli: CommandLine, servi
     assert "\x1b" not in done.out
 
 
-def test_a_narrow_terminal_puts_the_summary_below(cli: CommandLine, service: Server) -> None:
-    done = cli.run("ls", service[1], env={"COLUMNS": "40"})
+def test_a_narrow_terminal_puts_the_summary_below(cli: CommandLine, served: Server) -> None:
+    done = cli.run("ls", served[1], env={"COLUMNS": "40"})
     lines = done.out.splitlines()
     at = lines.index("  add(a: int, b: int) -> int")
     assert lines[at + 1] == "      Add two numbers."
 
 
-def test_workers_with_the_same_functions_are_listed_once(cli: CommandLine, router: Server) -> None:
-    assert "nobody offers a function" in cli.run("ls", router[1]).out
+def test_workers_with_the_same_functions_are_listed_once(cli: CommandLine, routed: Server) -> None:
+    assert "nobody offers a function" in cli.run("ls", routed[1]).out
     for name in ("a", "b"):
-        cli.up("serve", "functions.py:plain", "--router", router[1], "--name", name)
-    assert cli.run("ls", router[1]).out.splitlines() == [
+        cli.up("serve", "functions.py:plain", "--router", routed[1], "--name", name)
+    assert cli.run("ls", routed[1]).out.splitlines() == [
         "router (Router)",
         "a, b",
         "  plain() -> str",
     ]
 
 
-def test_the_list_as_json(cli: CommandLine, service: Server) -> None:
-    listed = cli.run("ls", "--json", "-u", service[1]).json()
+def test_the_list_as_json(cli: CommandLine, served: Server) -> None:
+    listed = cli.run("ls", "--json", "-u", served[1]).json()
     assert [member["name"] for member in listed["members"]] == [listed["server"]]
     assert {
         "name": "add",
@@ -59,17 +62,17 @@ def test_nobody_there_is_one_line(cli: CommandLine) -> None:
     cli.run("ls", "tcp://127.0.0.1:1", "-u", "tcp://127.0.0.1:1").refused(2, "twice")
 
 
-def test_top_counts_calls_and_errors_of_a_worker(cli: CommandLine, router: Server) -> None:
-    cli.up("serve", "functions.py", "--router", router[1], "--name", "worker")
+def test_top_counts_calls_and_errors_of_a_worker(cli: CommandLine, routed: Server) -> None:
+    cli.up("serve", "functions.py", "--router", routed[1], "--name", "worker")
     gate = cli.folder / "gate"
-    with Client(url=router[1]) as conn:
+    with Client(url=routed[1], expose=()) as conn:
         for _ in range(3):
             conn.rpc(serde="json").add(1, 2)
         with pytest.raises(ZeroDivisionError):
             conn.rpc(serde="json").divide(1, 0)
         conn.rpc_nowait(serde="json").hold(str(gate))
         conn.rpc(timeout=20, serde="json")  # a proxy calls nothing
-        done = cli.run("top", router[1], "--json", "--count", "1", "--interval", "0.1")
+        done = cli.run("top", routed[1], "--json", "--count", "1", "--interval", "0.1")
         gate.touch()
     look = done.json()
     assert look["functions"]["add"] | {"errors_per_second": 0, "calls_per_second": 0} == {
@@ -82,34 +85,55 @@ def test_top_counts_calls_and_errors_of_a_worker(cli: CommandLine, router: Serve
     assert not any(name.startswith("daffi-top") for name in look["members"])
 
 
-def test_top_in_a_pipe_shows_one_page(cli: CommandLine, service: Server) -> None:
-    done = cli.run("top", service[1], "--interval", "0.1")
+@pytest.mark.parametrize(
+    ("kind", "code"), [(strangers.GOODBYE, 7), (strangers.FAILURE, 3)], ids=["leaves", "refuses"]
+)
+def test_top_of_a_server_that_does_not_know_the_question(
+    cli: CommandLine, kind: int, code: int
+) -> None:
+    failure = {"kind": "protocol", "ran": "no", "message": "unknown variant `stats`"}
+
+    def talk(peer: Peer) -> None:
+        peer.say(strangers.welcome())
+        asked = peer.hear()
+        assert asked.map == {"ask": "stats"}
+        peer.say(strangers.frame(kind, failure, id=asked.id if kind == strangers.FAILURE else 0))
+        peer.ends()
+
+    with Imposter() as imposter, ThreadPoolExecutor() as pool:
+        talked = pool.submit(imposter.serve, talk)
+        cli.run("top", f"tcp://127.0.0.1:{imposter.port}").refused(code, "unknown variant `stats`")
+        talked.result(10)
+
+
+def test_top_in_a_pipe_shows_one_page(cli: CommandLine, served: Server) -> None:
+    done = cli.run("top", served[1], "--interval", "0.1")
     assert (done.code, done.err) == (0, "")
-    assert done.out.startswith(f"functions at {service[1]}, up ")
+    assert done.out.startswith(f"functions at {served[1]}, up ")
     assert "FUNCTION" in done.out and "MEMBER" in done.out and "WORKERS" in done.out
-    narrow = cli.run("top", service[1], "--interval", "0.1", env={"COLUMNS": "60"}).out
+    narrow = cli.run("top", served[1], "--interval", "0.1", env={"COLUMNS": "60"}).out
     assert max(map(len, narrow.splitlines())) <= 60
     assert "WORKERS" not in narrow
 
 
-def test_ping_says_how_long_it_took(cli: CommandLine, service: Server) -> None:
-    done = cli.run("ping", service[1], "--count", "2", "--interval", "0")
+def test_ping_says_how_long_it_took(cli: CommandLine, served: Server) -> None:
+    done = cli.run("ping", served[1], "--count", "2", "--interval", "0")
     assert (done.code, len(done.out.splitlines())) == (0, 4)
-    told = cli.run("ping", service[1], "--count", "3", "--interval", "0", "--json").json()
+    told = cli.run("ping", served[1], "--count", "3", "--interval", "0", "--json").json()
     assert (told["server"], len(told["round_trips"])) == ("functions", 3)
 
 
-def test_bench_brings_a_worker_to_a_router(cli: CommandLine, router: Server) -> None:
-    done = cli.run("bench", router[1], "--seconds", "0.1", "--concurrency", "5", "--json")
+def test_bench_brings_a_worker_to_a_router(cli: CommandLine, routed: Server) -> None:
+    done = cli.run("bench", routed[1], "--seconds", "0.1", "--concurrency", "5", "--json")
     told = json.loads(done.out)
     assert told["rows"][0]["what"] == "the server's answer"
     assert len(told["rows"]) == 4 and all(row["calls"] > 0 for row in told["rows"])
-    assert "offers a function" in cli.run("ls", router[1]).out, "and takes it away again"
+    assert "offers a function" in cli.run("ls", routed[1]).out, "and takes it away again"
 
 
-def test_bench_of_a_service_calls_what_is_named(cli: CommandLine, service: Server) -> None:
-    cli.run("bench", service[1], "--seconds", "0.1").refused(2, "is a Service", "--call")
-    done = cli.run("bench", service[1], "--seconds", "0.1", "--call", "add 3 4")
+def test_bench_of_a_service_calls_what_is_named(cli: CommandLine, served: Server) -> None:
+    cli.run("bench", served[1], "--seconds", "0.1").refused(2, "is a Service", "--call")
+    done = cli.run("bench", served[1], "--seconds", "0.1", "--call", "add 3 4")
     assert done.code == 0 and "add, one by one" in done.out
 
 

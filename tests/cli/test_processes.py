@@ -33,20 +33,20 @@ def workers(cli: CommandLine, url: str, *more: str) -> Program:
     return cli.start("serve", "functions.py", "--router", url, "--name", "w", "--json", *more)
 
 
-def test_each_process_is_a_worker(cli: CommandLine, router: Server) -> None:
-    program = workers(cli, router[1], "--processes", "3")
+def test_each_process_is_a_worker(cli: CommandLine, routed: Server) -> None:
+    program = workers(cli, routed[1], "--processes", "3")
     assert ready(program, 3) == {"w-1", "w-2", "w-3"}
-    pids = cli.run("call", "-u", router[1], "--cast", "pid").json()
+    pids = cli.run("call", "-u", routed[1], "--cast", "pid").json()
     assert len({*pids.values()}) == 3 and program.pid not in pids.values()
     program.send_signal(signal.SIGTERM)
     assert program.wait() == 0
-    assert "nobody offers" in cli.run("ls", router[1]).out
+    assert "nobody offers" in cli.run("ls", routed[1]).out
 
 
-def test_one_that_dies_is_started_again(cli: CommandLine, router: Server) -> None:
-    program = workers(cli, router[1], "--processes", "2")
+def test_one_that_dies_is_started_again(cli: CommandLine, routed: Server) -> None:
+    program = workers(cli, routed[1], "--processes", "2")
     ready(program, 2)
-    with Client(url=router[1]) as conn:
+    with Client(url=routed[1], expose=()) as conn:
         before = conn.cast(timeout=10).pid()
         try:
             conn.rpc(timeout=10, receiver="w-1").die()
@@ -59,12 +59,12 @@ def test_one_that_dies_is_started_again(cli: CommandLine, router: Server) -> Non
 
 
 def test_they_drain_together_and_the_second_signal_ends_them(
-    cli: CommandLine, router: Server
+    cli: CommandLine, routed: Server
 ) -> None:
-    program = workers(cli, router[1], "--processes", "2")
+    program = workers(cli, routed[1], "--processes", "2")
     ready(program, 2)
     gate = cli.folder / "gate"
-    caller = cli.start("call", "-u", router[1], "hold", str(gate))
+    caller = cli.start("call", "-u", routed[1], "hold", str(gate))
     until((cli.folder / "gate.begun").exists)
     program.send_signal(signal.SIGINT)
     until(lambda: "once more" in program.stderr)
@@ -73,16 +73,16 @@ def test_they_drain_together_and_the_second_signal_ends_them(
     assert caller.wait(15) == 7
 
 
-def test_they_end_when_whoever_watches_is_gone(cli: CommandLine, router: Server) -> None:
-    program = workers(cli, router[1], "--processes", "2")
+def test_they_end_when_whoever_watches_is_gone(cli: CommandLine, routed: Server) -> None:
+    program = workers(cli, routed[1], "--processes", "2")
     ready(program, 2)
     program.kill()
-    until(lambda: "nobody offers" in cli.run("ls", router[1]).out)
+    until(lambda: "nobody offers" in cli.run("ls", routed[1]).out)
 
 
-def test_what_can_never_work_is_not_tried_again(cli: CommandLine, router: Server) -> None:
+def test_what_can_never_work_is_not_tried_again(cli: CommandLine, routed: Server) -> None:
     (cli.folder / "broken.py").write_text("undefined\n")
-    done = cli.run("serve", "broken.py", "--router", router[1], "--processes", "2")
+    done = cli.run("serve", "broken.py", "--router", routed[1], "--processes", "2")
     assert done.code == 2
     assert "NameError" in done.err and "so would the next one" in done.err
 
@@ -94,15 +94,15 @@ def result(conn: ClientConnection, wanted: int) -> bool:
         return False
 
 
-def test_a_change_starts_it_again(cli: CommandLine, router: Server) -> None:
+def test_a_change_starts_it_again(cli: CommandLine, routed: Server) -> None:
     source = cli.folder / "changing.py"
     text = "from daffi import callback\n\n\n@callback\ndef answer():\n    return {}\n"
     source.write_text(text.format(1))
     program = cli.start(
-        "serve", "changing.py", "--reload", "--router", router[1], "--name", "w", "--json"
+        "serve", "changing.py", "--reload", "--router", routed[1], "--name", "w", "--json"
     )
     ready(program, 1)
-    with Client(url=router[1]) as conn:
+    with Client(url=routed[1], expose=()) as conn:
         assert result(conn, 1)
         source.write_text(text.format(22))
         ready(program, 1)

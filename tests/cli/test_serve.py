@@ -81,8 +81,8 @@ def test_options_that_contradict_each_other(cli: CommandLine) -> None:
     cli.run("router", "--port", "99999").refused(2, "--port")
 
 
-def test_a_port_in_use_is_one_line(cli: CommandLine, router: Server) -> None:
-    port = router[1].rpartition(":")[2]
+def test_a_port_in_use_is_one_line(cli: CommandLine, routed: Server) -> None:
+    port = routed[1].rpartition(":")[2]
     cli.run("router", "--port", port).refused(3, port, "in use")
 
 
@@ -126,9 +126,9 @@ def test_a_secret_comes_from_a_file_or_the_environment(cli: CommandLine) -> None
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_the_first_signal_lets_calls_finish(
-    cli: CommandLine, service: Server, number: signal.Signals
+    cli: CommandLine, served: Server, number: signal.Signals
 ) -> None:
-    program, url = service
+    program, url = served
     gate = cli.folder / "gate"
     caller = cli.start("call", "-u", url, "hold", str(gate))
     until(Path(f"{gate}.begun"))
@@ -143,9 +143,9 @@ def test_the_first_signal_lets_calls_finish(
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_the_second_signal_ends_it_at_once(
-    cli: CommandLine, service: Server, number: signal.Signals
+    cli: CommandLine, served: Server, number: signal.Signals
 ) -> None:
-    program, url = service
+    program, url = served
     gate = cli.folder / "gate"
     caller = cli.start("call", "-u", url, "hold", str(gate))
     until(Path(f"{gate}.begun"))
@@ -159,8 +159,8 @@ def test_the_second_signal_ends_it_at_once(
     assert caller.wait(15) == 7
 
 
-def test_a_router_drains_as_well(cli: CommandLine, router: Server) -> None:
-    program, url = router
+def test_a_router_drains_as_well(cli: CommandLine, routed: Server) -> None:
+    program, url = routed
     worker, _ = cli.up("serve", "functions.py", "--router", url)
     program.send_signal(signal.SIGTERM)
     assert program.wait() == 0
@@ -175,19 +175,19 @@ def test_a_worker_waits_for_a_router_that_comes_later(cli: CommandLine, short_pa
     worker = cli.start("serve", "functions.py", "--router", f"unix://{where}", "--name", "w")
     cli.up("router", "--unix", str(where))
     assert worker.line().startswith("w works for router at unix://")
-    with Client(unix_sock_path=where) as conn:
+    with Client(unix_sock_path=where, expose=()) as conn:
         assert conn.rpc(timeout=10).add(1, 2) == 3
 
 
-def test_a_worker_whose_name_is_taken_says_so(cli: CommandLine, router: Server) -> None:
-    first, _ = cli.up("serve", "functions.py", "--router", router[1], "--name", "w")
-    cli.up("serve", "functions.py", "--router", router[1], "--name", "w")
+def test_a_worker_whose_name_is_taken_says_so(cli: CommandLine, routed: Server) -> None:
+    first, _ = cli.up("serve", "functions.py", "--router", routed[1], "--name", "w")
+    cli.up("serve", "functions.py", "--router", routed[1], "--name", "w")
     assert first.wait() == 10
     assert "another node took the name" in first.stderr
 
 
-def test_two_workers_of_one_file_have_names_of_their_own(cli: CommandLine, router: Server) -> None:
+def test_two_workers_of_one_file_have_names_of_their_own(cli: CommandLine, routed: Server) -> None:
     for _ in range(2):
-        cli.up("serve", "functions.py", "--router", router[1])
-    listed = cli.run("ls", "--json", router[1]).json()["members"]
+        cli.up("serve", "functions.py", "--router", routed[1])
+    listed = cli.run("ls", "--json", routed[1]).json()["members"]
     assert len(listed) == 2 and all(m["name"].startswith("functions-") for m in listed)

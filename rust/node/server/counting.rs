@@ -54,25 +54,30 @@ impl Server {
                 stats.add_traffic(session.traffic());
             }
         }
+        let (waiting, running, streams) = match self.local.get() {
+            Some((_, worker)) => worker.gauges(),
+            None => {
+                (stats.calls, stats.errors) = (gauges.calls, gauges.errors);
+                stats.functions = functions;
+                (0, 0, 0)
+            }
+        };
+        stats.queued += waiting as u64;
+        stats.running = running as u64;
+        stats.streams = streams as u64;
         for (peer, member) in &mut members {
             match peer {
                 Peer::Remote(session) => {
                     (member.bytes_sent, member.bytes_received, ..) = session.traffic();
                 }
                 // It knows its own functions better than the hub, which only passes on.
-                Peer::Local => member.functions = counted(&stats.functions, &member.functions),
+                Peer::Local => {
+                    member.queued = waiting as u64;
+                    member.functions = counted(&stats.functions, &member.functions);
+                }
             }
         }
         stats.by_member = members.into_iter().map(|(_, member)| member).collect();
-        if let Some((_, worker)) = self.local.get() {
-            let (waiting, running, streams) = worker.gauges();
-            stats.queued += waiting as u64;
-            stats.running = running as u64;
-            stats.streams = streams as u64;
-        } else {
-            (stats.calls, stats.errors) = (gauges.calls, gauges.errors);
-            stats.functions = functions;
-        }
         stats
     }
 }
