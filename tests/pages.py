@@ -43,7 +43,7 @@ BLOCKS = {
     "events": (5, 0),
     "from-grpc": (3, 3),
     "from-rpyc": (3, 2),
-    "getting-started": (7, 0),
+    "getting-started": (8, 0),
     "index": (3, 0),
     "limits": (1, 0),
     "migration-1": (5, 2),
