@@ -65,6 +65,11 @@ def hold(gate: str) -> str:
     return "held"
 
 
+@callback
+def shout(text: str) -> str:
+    return text.upper()
+
+
 def plain() -> str:
     return "no decorator"
 

@@ -53,7 +53,9 @@ def parse(words: Iterable[str]) -> Arguments:
 def split(text: str) -> tuple[str, Arguments]:
     """A function with its arguments, in one text."""
     try:
-        function, *words = shlex.split(text)
+        words = shlex.split(text)
     except ValueError as error:
-        raise click.ClickException(f"{text!r} is no function with arguments: {error}") from None
-    return function, parse(words)
+        raise click.ClickException(f"{text!r} can't be split into words: {error}") from None
+    if not words:
+        raise click.ClickException("there is no function in an empty text")
+    return words[0], parse(words[1:])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import multiprocessing
 import statistics
 import time
@@ -64,40 +65,35 @@ def bench(
     """
     rows: list[dict[str, Any]] = []
 
-    def note(what: str, times: list[float], took: float, **more: Any) -> None:
-        rows.append({"what": what, **_figures(times, took), **more})
+    def note(what: str, times: list[float], took: float, size: int = 0) -> None:
+        rows.append({"what": what, **_figures(times, took, size)})
         if not as_json:
             screen.tell(f"measured: {what}")
 
     node = Client(**client, reconnect=False)
     with node as conn, contextlib.ExitStack() as stack:
         server = str(node.server_name())
+        receiver = None
         if called is not None:
             function, given = arguments.split(called)
-            receiver = None
+        elif server in (member.name for member in conn.members()):
+            raise click.ClickException(
+                f"{server} is a Service, which runs its own functions only: name one,"
+                " --call 'FUNCTION ARGS'"
+            )
         else:
-            if server in (member.name for member in conn.members()):
-                raise click.ClickException(
-                    f"{server} is a Service, which runs its own functions only: name one,"
-                    " --call 'FUNCTION ARGS'"
-                )
             receiver = stack.enter_context(_worker(client, conn))
             function, given = daffi_bench_echo.__name__, arguments.Arguments([1], {})
         note("the server's answer", *_one_by_one(lambda: conn.wait_for_members(server), seconds))
-        proxy = getattr(conn.rpc(receiver=receiver, serde="json"), function)
-        call = lambda: proxy(*given.args, **given.kwargs)  # noqa: E731
+        remote = getattr(conn.rpc(receiver=receiver, serde="json"), function)
+        call = functools.partial(remote, *given.args, **given.kwargs)
         note(f"{function}, one by one", *_one_by_one(call, seconds))
         many = asyncio.run(_at_once(client, receiver, function, given, seconds, concurrency))
         note(f"{function}, {concurrency} in flight", *many)
         if receiver is not None:
-            payload, large = (
-                bytes(_LARGE),
-                getattr(conn.rpc(receiver=receiver, serde="opaque"), function),
-            )
-            times, took = _one_by_one(lambda: large(payload), seconds)
-            note(
-                "1 MiB there and back", times, took, bytes_per_second=2 * _LARGE * len(times) / took
-            )
+            remote = getattr(conn.rpc(receiver=receiver, serde="opaque"), function)
+            large = functools.partial(remote, bytes(_LARGE))
+            note("1 MiB there and back", *_one_by_one(large, seconds), 2 * _LARGE)
     if as_json:
         screen.show_json({"server": server, "rows": rows})
     else:
@@ -141,9 +137,10 @@ async def _at_once(
         return times, time.perf_counter() - began
 
 
-def _figures(times: list[float], took: float) -> dict[str, Any]:
+def _figures(times: list[float], took: float, size: int) -> dict[str, Any]:
     ordered = sorted(times)
     return {
+        "bytes_per_second": size * len(times) / took,
         "calls": len(times),
         "per_second": len(times) / took,
         "median": statistics.median(ordered),
@@ -154,13 +151,13 @@ def _figures(times: list[float], took: float) -> dict[str, Any]:
 def _show(rows: list[dict[str, Any]]) -> None:
     table = screen.table("", "CALLS/S", "MEDIAN", "99 %", "MB/S")
     for row in rows:
-        large = row.get("bytes_per_second")
+        large = row["bytes_per_second"]
         table.add_row(
             row["what"],
             screen.count(row["per_second"]),
             screen.span(row["median"]),
             screen.span(row["p99"]),
-            "" if large is None else screen.count(large / 1e6),
+            screen.count(large / 1e6) if large else "",
         )
     screen.console().print(table)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 import click
@@ -63,11 +62,10 @@ def call(
         )
     if len(receiver) > 1 and not cast:
         raise click.ClickException("only with --cast there may be several --receiver")
-    given = arguments.parse(words)
-    if serde == "opaque":
-        if given.kwargs or len(words) != 1:
-            raise click.ClickException("with --serde opaque there is one argument, a text")
-        given = arguments.Arguments([words[0]], {})
+    opaque = serde == "opaque"
+    if opaque and len(words) != 1:
+        raise click.ClickException("with --serde opaque there is one argument, a text")
+    given = arguments.Arguments(list(words), {}) if opaque else arguments.parse(words)
     with Client(**client, reconnect=False) as conn:
         if cast:
             proxy = conn.cast(timeout, list(receiver) or None, serde)
@@ -81,10 +79,8 @@ def call(
             raise
     if cast:
         return _show_cast(result, as_json)
-    if isinstance(result, bytes) and serde == "opaque":
-        sys.stdout.buffer.write(result)
-    elif serde == "opaque":
-        click.echo(result or "", nl=False)
+    if opaque:
+        click.echo(b"" if result is None else result, nl=False)  # bytes or text, as they are
     else:
         screen.show_json(result, lines=as_json or not screen.at_terminal())
     return endings.Exit.DONE

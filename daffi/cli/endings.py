@@ -94,6 +94,8 @@ def line(error: BaseException) -> str:
         return f"{text} (raised by {error.worker})" if error.worker else text
     if text.startswith("can't connect to "):
         text += "; start a server there (daffi serve, daffi router), or name another with --url"
+    if text.startswith("can't listen on ") and "in use" in text:
+        text += "; take another --port, 0 for a free one"
     return text or type(error).__name__
 
 

@@ -51,8 +51,20 @@ _token_file = click.option(
     " secret itself: everybody on the machine could read it in the list of processes.",
 )
 _name = click.option("--name", metavar="NAME", help="Name on the network.")
-_seconds = click.FloatRange(min=0)
-seconds = _seconds
+
+
+class Seconds(click.FloatRange):
+    """A time; what is no number, `nan`, is none."""
+
+    name = "seconds"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> float:
+        """Read it."""
+        found = float(super().convert(value, param, ctx))
+        return self.fail("nan is no time", param, ctx) if found != found else found
+
+
+seconds = Seconds(min=0)
 
 
 def _tls(ca: str, cert: str, *more: _Decorator) -> _Decorator:

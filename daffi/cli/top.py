@@ -1,4 +1,4 @@
-"""`daffi top`. Imports `options`, `rates` and `screen`."""
+"""`daffi top`. Imports `options`, `rates`, `screen` and `serving`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from daffi import Client
-from daffi.cli import options, screen
+from daffi.cli import options, screen, serving
 from daffi.cli.rates import between
 from daffi.exceptions import Disconnected
 from daffi.sync import ClientConnection
@@ -59,8 +59,10 @@ def top(client: dict[str, Any], interval: float, count: int | None, as_json: boo
             _watch(node, looks)
             return
         for number, look in enumerate(looks, 1):
-            if look is not None:
-                screen.show_json(look) if as_json else screen.console().print(_page(look, None))
+            if look is not None and as_json:
+                screen.show_json(look)
+            elif look is not None:
+                screen.console().print(_page(look, None))
             if number == count:
                 return
 
@@ -73,6 +75,8 @@ def _looks(
     while True:
         time.sleep(interval)
         try:
+            if not node.stats()["connections"]:
+                raise Disconnected
             offered = conn.members()
             after, now = conn.server_stats(), time.monotonic()
         except (Disconnected, TimeoutError):
@@ -80,17 +84,12 @@ def _looks(
             continue
         look = between(before, after, now - since)
         before, since = after, now
-        own = node.app_name
-        look["members"].pop(own, None)
+        look["members"].pop(node.app_name, None)
         for member in offered:
             for function in member.functions:
                 counted = look["functions"].setdefault(str(function), {})
                 counted["workers"] = counted.get("workers", 0) + 1
-        yield {
-            "server": node.server_name(),
-            "address": node.info.split(" at ")[1].split(",")[0],
-            **look,
-        }
+        yield {"server": node.server_name(), "address": serving.address(node), **look}
 
 
 def _watch(node: Client, looks: Iterator[dict[str, Any] | None]) -> None:
@@ -115,7 +114,11 @@ def _page(look: dict[str, Any], console: Console | None) -> Group:
     from rich.text import Text
 
     width = (console or screen.console()).width
-    room = (console.height - 8) // 2 if console else len(look["functions"]) + len(look["members"])
+    room = (
+        max(1, (console.height - 8) // 2)
+        if console
+        else len(look["functions"]) + len(look["members"])
+    )
     calls = f"{screen.per_second(look['calls_per_second'])} calls/s"
     errors = f"{screen.per_second(look['errors_per_second'])} errors/s"
     head = Text.assemble(

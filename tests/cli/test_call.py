@@ -88,11 +88,14 @@ def test_wrong_usage_is_refused_before_anything_is_called(cli: CommandLine) -> N
     cli.run("call", "f", "--receiver", "a", "--receiver", "b").refused(2, "--cast")
     cli.run("call", "f", "--serde", "opaque").refused(2, "one argument")
     cli.run("call", "f", "--tls-cert", "x").refused(3, "--tls-key")
+    cli.run("call", "f", "--timeout", "nan").refused(2, "nan")
     cli.run("nope").refused(2, "nope", "daffi --help")
 
 
 def test_other_formats(cli: CommandLine, served: Server) -> None:
     for serde in ("msgpack", "pickle"):
         assert cli.run("call", "-u", served[1], "--serde", serde, "add", "1", "2").out == "3\n"
-    done = cli.run("call", "-u", served[1], "--serde", "opaque", "add", "x")
+    done = cli.run("call", "-u", served[1], "--serde", "opaque", "shout", "a=b")
+    assert done == (0, "A=B", "")
+    done = cli.run("call", "-u", served[1], "--serde", "pickle", "shout", "a=b")
     done.refused(1, "TypeError")

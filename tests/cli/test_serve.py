@@ -83,7 +83,7 @@ def test_options_that_contradict_each_other(cli: CommandLine) -> None:
 
 def test_a_port_in_use_is_one_line(cli: CommandLine, routed: Server) -> None:
     port = routed[1].rpartition(":")[2]
-    cli.run("router", "--port", port).refused(3, port, "in use")
+    cli.run("router", "--port", port).refused(3, port, "in use", "--port")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no Unix sockets")
@@ -99,7 +99,7 @@ def test_the_environment_says_where_to_listen(cli: CommandLine) -> None:
     program = cli.start("serve", "functions.py", env={"DAFFI_URL": "tcp://127.0.0.1:0"})
     said = program.line()
     assert said.startswith("functions serves at tcp://127.0.0.1:")
-    assert said.endswith(": add, back, die, divide, hold and 1 more")
+    assert said.endswith(": add, back, die, divide, hold and 2 more")
 
 
 def test_a_secret_comes_from_a_file_or_the_environment(cli: CommandLine) -> None:
