@@ -68,6 +68,23 @@ async def test_a_server_that_reads_none(world: World, site: Site, style: str) ->
     await site.settled()
 
 
+@over_router
+async def test_a_worker_that_reads_none_is_passed_over(world: World, site: Site) -> None:
+    await site.join("wary", expose=None, allow_pickle=False)
+    await world.call(site.conn.wait_for_members, "wary", timeout=5)
+    threads = await world.call(site.conn.cast(timeout=5, serde="json").thread_id)
+    assert set(threads) == {"worker", "wary"}
+    for _ in range(4):
+        ran = await world.call(site.conn.rpc(timeout=5, serde="pickle").thread_id)
+        assert ran == threads["worker"]
+    call = site.conn.rpc(timeout=5, serde="json").thread_id
+    assert {await world.call(call) for _ in range(4)} == set(threads.values())
+    await world.call(site.worker.stop)
+    with pytest.raises(SerdeNotAllowed, match="allow_pickle=False"):
+        await world.call(site.conn.rpc(timeout=5, serde="pickle").thread_id)
+    await site.settled()
+
+
 @pytest.mark.site(caller={"allow_pickle": False})
 async def test_a_caller_that_reads_none(world: World, site: Site) -> None:
     for style in ("rpc", "cast"):

@@ -264,6 +264,27 @@ async def test_nor_is_one_sent_to_a_worker(world: World, site: Site) -> None:
     await site.settled()
 
 
+@over_ws
+@over_router
+async def test_one_goes_to_the_worker_who_can_read_it(world: World, site: Site) -> None:
+    near = world.Client("near", port=site.server.port, expose=None, workers=1)
+    caller = world.Client("plain caller", port=site.server.port, expose=())
+    site.nodes |= {"near": near, "plain caller": caller}
+    await world.call(near.connect)
+    conn = await world.call(caller.connect)
+    threads = await world.call(conn.cast(timeout=5, serde="JSON").thread_id)
+    assert set(threads) == {"worker", "near"}
+    for _ in range(4):
+        assert await world.call(conn.rpc(timeout=5).thread_id) == threads["near"]
+        await world.call(conn.stream(timeout=5, serde="PICKLE").echo, [1, 2])
+    call = conn.rpc(timeout=5, serde="JSON").thread_id
+    assert {await world.call(call) for _ in range(4)} == set(threads.values())
+    await world.call(near.stop)
+    with pytest.raises(SerdeNotAllowed, match="WebSocket"):
+        await world.call(conn.rpc(timeout=5).thread_id)
+    await site.settled()
+
+
 @pytest.mark.site(server={"allow_pickle": True}, caller={"allow_pickle": True})
 @over_ws
 async def test_whatever_has_been_set(world: World, site: Site) -> None:

@@ -139,7 +139,7 @@ impl<P: Clone, L> Hub<P, L> {
             if !workers.is_empty() {
                 return Ok((workers, false));
             }
-        } else if let Some(worker) = self.peers.pick(function, from, self.balance) {
+        } else if let Some(worker) = self.peers.pick(frame, from, self.balance) {
             return Ok((vec![worker], false));
         }
         Err(self.unreachable(&format!("nobody offers {function:?}")))
@@ -154,7 +154,7 @@ impl<P: Clone, L> Hub<P, L> {
         frame: &Frame,
         out: &mut Vec<Action<P, L>>,
     ) -> Vec<PeerKey> {
-        if frame.format != Format::Pickle || frame.kind != Kind::Call || is_oneway(frame) {
+        if frame.format != Format::Pickle || !is_answered(frame) {
             return workers;
         }
         workers.retain(|key| {
@@ -340,6 +340,11 @@ pub(super) fn is_oneway(frame: &Frame) -> bool {
 /// What is to run.
 pub(super) fn function(frame: &Frame) -> &str {
     frame.fields.text(Key::Function).unwrap_or_default()
+}
+
+/// Whether its worker answers in the format of the call. What became of a stream has none.
+pub(super) fn is_answered(frame: &Frame) -> bool {
+    frame.kind == Kind::Call && !frame.flags.has(Flags::ONEWAY)
 }
 
 /// Id and length of the large message that a frame begins.

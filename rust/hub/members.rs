@@ -3,10 +3,11 @@ use std::collections::VecDeque;
 use hashbrown::HashMap;
 
 use super::credit::Owed;
+use super::delivery::is_answered;
 use super::router::Message;
 use super::tallies::Tallies;
 use super::{Identity, Ledger, Pickles, Window};
-use crate::wire::{Frame, Function, Member};
+use crate::wire::{Format, Frame, Function, Key, Member};
 
 /// One connection of a server; never given to another one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -46,6 +47,8 @@ pub(super) struct Peer<P, L> {
     pub(super) name: String,
     pub(super) incarnation: [u8; 16],
     pub(super) functions: Vec<Function>,
+    /// What it can read; where it did not say, everything.
+    pub(super) formats: Vec<u8>,
     pub(super) pickles: Pickles,
     pub(super) identity: Identity,
     pub(super) watching: bool,
@@ -57,6 +60,19 @@ pub(super) struct Peer<P, L> {
     pub(super) backlog: VecDeque<Leg<L>>,
     pub(super) pending: usize,
     pub(super) tallies: Tallies,
+}
+
+impl<P, L> Peer<P, L> {
+    /// Whether it can read what this call brings, and its answer would be let through.
+    fn suits(&self, call: &Frame) -> bool {
+        let reads = self.formats.is_empty() || self.formats.contains(&(call.format as u8));
+        match call.format {
+            Format::Nothing => true,
+            Format::Pickle if is_answered(call) => reads && self.pickles.are_read(),
+            Format::Pickle => reads && self.pickles != Pickles::Never,
+            _ => reads,
+        }
+    }
 }
 
 /// Who offers a function, in order of arrival, and whose turn it is.
@@ -183,26 +199,31 @@ impl<P, L> Peers<P, L> {
         workers.iter().copied().filter(|key| *key != caller).collect()
     }
 
-    /// Whose turn it is to run the function; never the caller's own.
+    /// Whose turn it is to run this call; never the caller's own. Whom it does not suit is asked
+    /// only where it suits nobody, and then says why.
     pub(super) fn pick(
         &mut self,
-        function: &str,
+        call: &Frame,
         caller: PeerKey,
         balance: Balance,
     ) -> Option<PeerKey> {
-        let offer = self.offers.get_mut(function)?;
+        let offer = self.offers.get_mut(call.fields.text(Key::Function)?)?;
         let count = offer.workers.len();
-        let pending = |key: &PeerKey| self.peers.get(key).map_or(usize::MAX, |peer| peer.pending);
         let turns = (0..count).map(|step| (offer.next + step) % count);
-        let mut others = turns.filter(|turn| offer.workers.get(*turn) != Some(&caller));
-        let turn = match balance {
-            Balance::RoundRobin => others.next()?,
+        let others = turns.filter_map(|turn| {
+            let key = *offer.workers.get(turn)?;
+            Some((turn, key, self.peers.get(&key).filter(|_| key != caller)?))
+        });
+        let suited = others.clone().filter(|(_, _, peer)| peer.suits(call));
+        let (turn, key, _) = match balance {
+            Balance::RoundRobin => suited.chain(others).next()?,
             Balance::LeastPending => {
-                others.min_by_key(|turn| offer.workers.get(*turn).map_or(usize::MAX, pending))?
+                let pending = |(_, _, peer): &(usize, PeerKey, &Peer<P, L>)| peer.pending;
+                suited.min_by_key(pending).or_else(|| others.min_by_key(pending))?
             }
         };
         offer.next = turn + 1;
-        offer.workers.get(turn).copied()
+        Some(key)
     }
 
     /// Everybody, with what they offer.

@@ -142,6 +142,7 @@ impl<P: Clone, L> Hub<P, L> {
             name: hello.name.clone(),
             incarnation: *hello.incarnation,
             functions: Vec::new(),
+            formats: hello.formats,
             pickles,
             identity,
             watching: false,

@@ -64,10 +64,9 @@ impl<P: Clone, L> Hub<P, L> {
             if self.peers.get(leg.caller).is_none() && (!is_oneway(frame) || begins.is_some()) {
                 continue;
             }
-            let function = frame.fields.text(Key::Function).unwrap_or_default();
             let other = match leg.pinned {
                 true => None,
-                false => self.peers.pick(function, leg.caller, self.balance),
+                false => self.peers.pick(frame, leg.caller, self.balance),
             };
             if let Some(other) = other {
                 if let Some((id, _)) = begins {

@@ -170,3 +170,95 @@ fn only_a_cast_has_several_receivers() {
     world.quiet();
     world.assert_idle();
 }
+
+fn written(format: Format, frame: Frame) -> Frame {
+    Frame { format, ..frame }
+}
+
+/// A worker that no pickle reaches.
+fn join_page(world: &mut World, offers: &[&str]) -> PeerKey {
+    let page = Hello { formats: vec![2], ..hello("page", offers) };
+    world.join_as(Joining { pickles: Pickles::Never, ..joining(page) })
+}
+
+#[test]
+fn a_call_goes_to_those_who_can_read_it_and_whose_answer_passes() {
+    let mut world = World::new();
+    let caller = world.join("c", &[]);
+    join_page(&mut world, &["add"]);
+    world.join_as(joining(Hello { formats: vec![2], ..hello("plain", &["add"]) }));
+    world.join_untrusted("far", &["add"]);
+    world.join_as(joining(Hello { formats: Vec::new(), ..hello("silent", &["add"]) }));
+    world.join("near", &["add"]);
+    world.forget();
+    let mut id = 0;
+    let mut called = |frame: Frame| {
+        let mut names = Vec::new();
+        for _ in 0..10 {
+            id += 1;
+            world.say(caller, Frame { id, ..frame.clone() });
+            names.extend(world.sent().into_iter().map(|(to, _)| to));
+        }
+        names.sort();
+        names.dedup();
+        names
+    };
+    let pickled = written(Format::Pickle, call(0, "add"));
+    assert_eq!(called(pickled.clone()), ["near", "silent"]);
+    // No pickle comes back of these.
+    assert_eq!(called(flagged(Flags::ONEWAY, pickled.clone())), ["far", "near", "silent"]);
+    assert_eq!(called(Frame { kind: Kind::Open, ..pickled }), ["far", "near", "silent"]);
+    assert_eq!(called(written(Format::MsgPack, call(0, "add"))), ["far", "near", "silent"]);
+    assert_eq!(called(call(0, "add")), ["far", "near", "page", "plain", "silent"]);
+    let nothing = written(Format::Nothing, Frame { kind: Kind::Open, ..call(0, "add") });
+    assert_eq!(called(nothing), ["far", "near", "page", "plain", "silent"]);
+}
+
+#[test]
+fn the_least_busy_of_those_who_can_read_a_call_gets_it() {
+    let mut world = World::with(Balance::LeastPending, WIDE);
+    let caller = world.join("c", &[]);
+    join_page(&mut world, &["add"]);
+    world.join("near", &["add", "own"]);
+    world.join("other", &["add"]);
+    world.forget();
+    world.say(caller, call(1, "own"));
+    assert_eq!(world.only("near").kind, Kind::Call);
+    world.say(caller, written(Format::Pickle, call(2, "add")));
+    assert_eq!(world.only("other").kind, Kind::Call);
+    world.say(caller, call(3, "add"));
+    assert_eq!(world.only("page").kind, Kind::Call);
+}
+
+#[test]
+fn where_nobody_can_read_a_call_its_caller_hears_why() {
+    let mut world = World::new();
+    let caller = world.join("c", &[]);
+    join_page(&mut world, &["add"]);
+    world.forget();
+    for frame in [call(1, "add"), flagged(Flags::ONEWAY, call(2, "add"))] {
+        world.say(caller, written(Format::Pickle, frame));
+        let failure = failure_of(&world.only("c"));
+        assert_eq!((failure.kind, failure.ran), (FailureKind::SerdeNotAllowed, Ran::No));
+        assert!(failure.message.contains("\"page\""), "{}", failure.message);
+    }
+    world.assert_idle();
+}
+
+#[test]
+fn what_waited_for_a_worker_that_leaves_goes_to_one_that_can_read_it() {
+    let mut world = World::new();
+    let caller = world.join("c", &[]);
+    let slow = world.join_narrow("slow", &["add"], 1);
+    world.forget();
+    for id in [1, 2] {
+        world.say(caller, written(Format::Pickle, call(id, "add")));
+    }
+    assert_eq!(world.only("slow").kind, Kind::Call);
+    join_page(&mut world, &["add"]);
+    world.join("near", &["add"]);
+    world.forget();
+    world.leave(slow);
+    let calls = world.sent().into_iter().filter(|(_, frame)| frame.kind == Kind::Call);
+    assert_eq!(calls.map(|(to, _)| to).collect::<Vec<_>>(), ["near"]);
+}

@@ -31,7 +31,7 @@ impl Client {
             name: options.name.clone(),
             incarnation: self.incarnation.into(),
             functions: announced.clone(),
-            formats: vec![1, 2, 3, 4],
+            formats: Vec::new(),
             capabilities: Vec::new(),
             limits,
             watch: self.events.are_wanted(),
@@ -44,16 +44,18 @@ impl Client {
         let greeted = async {
             let link = link::connect(&options.dial).await;
             let link = link.map_err(|error| unreached(&options.dial, error))?;
+            let proven = options.token.is_some();
+            let pickles = trust::pickles(link.trust(), proven, options.allow_pickle);
+            hello.formats = if pickles.are_read() { vec![1, 2, 3, 4] } else { vec![2, 3, 4] };
             let greeted = greeting::greet_server(&*link, &hello, options.token.as_ref()).await;
             let greeted = greeted.map_err(|failure| not_connected(&options.dial, failure));
             let (welcome, decoder) = greeted?;
-            Ok((link, welcome, decoder))
+            Ok((link, pickles, welcome, decoder))
         };
         let seconds = options.connect_timeout.as_secs_f64();
         let greeted = tokio::time::timeout(options.connect_timeout, greeted).await;
-        let (link, welcome, decoder) = greeted
+        let (link, pickles, welcome, decoder) = greeted
             .map_err(|_| NodeError::Slow { address: options.dial.address.clone(), seconds })??;
-        let pickles = trust::pickles(link.trust(), options.token.is_some(), options.allow_pickle);
         let theirs = pickles.refusal_of_server(&welcome.name);
         let ours = welcome.no_pickle;
         let ours = ours.map(|text| Failure::new(FailureKind::SerdeNotAllowed, Ran::No, text));
