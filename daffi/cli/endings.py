@@ -82,11 +82,16 @@ _OPTIONS = {
 _OPTION = re.compile(rf"(?<![\w'])({'|'.join(map(re.escape, _OPTIONS))})(?!\w)")
 
 
+def named(text: str) -> str:
+    """What nodes say, with the names that options have here."""
+    return _OPTION.sub(lambda found: _OPTIONS[found[1]], text)
+
+
 def line(error: BaseException) -> str:
     """The error in one line."""
     text = " ".join(str(error).split())
     if isinstance(error, InitializationError):
-        text = _OPTION.sub(lambda found: _OPTIONS[found[1]], text)
+        text = named(text)
     if isinstance(error, RemoteCallError):
         kind = error.remote_type.rpartition(".")[2]
         if kind and not text.startswith(kind):

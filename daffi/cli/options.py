@@ -1,7 +1,7 @@
 """Options that several commands share, and what nodes are made of with them.
 
 A secret never stands on a command line, where everybody on the machine can read it: it comes
-from a file or from `DAFFI_TOKEN`. Imports nothing of ours but `screen`.
+from a file or from `DAFFI_TOKEN`. Imports `endings` and `screen`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 
 import click
 
-from daffi.cli import screen
+from daffi.cli import endings, screen
 
 _Decorator = Callable[[Any], Any]
 
@@ -232,12 +232,20 @@ def _secret(path: str) -> str:
     return text
 
 
+class _Lines(logging.Formatter):
+    """What nodes log, with the names that options have here."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One record."""
+        return endings.named(super().format(record))
+
+
 def _log(verbose: int) -> None:
     """What daffi logs goes beside the results; what the served functions log is theirs."""
     log = logging.getLogger("daffi")
     if not log.handlers:
         handler = logging.StreamHandler()
-        handler.setFormatter(logging.Formatter("daffi: %(message)s"))
+        handler.setFormatter(_Lines("daffi: %(message)s"))
         log.addHandler(handler)
         log.propagate = False
     log.setLevel((logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)])

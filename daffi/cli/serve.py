@@ -1,4 +1,4 @@
-"""`daffi serve`. Imports `options`, `processes`, `serving` and `target`."""
+"""`daffi serve`. Imports `endings`, `options`, `processes`, `screen`, `serving` and `target`."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from typing import Any
 import click
 
 from daffi import Client, Service
-from daffi.cli import options, processes, screen, serving
+from daffi.cli import endings, options, processes, screen, serving
 from daffi.cli.target import Target
 
+_SHOWN = 5  # names of functions
 _LISTENING = ("host", "port", "url", "unix", "allowed_origin", "allowed_host")
 
 
@@ -70,7 +71,7 @@ def serve(
     reload: bool,
     reload_dir: tuple[Path, ...],
     as_json: bool,
-) -> int | None:
+) -> int:
     """Offer the functions of TARGET to others.
 
     TARGET is a module, a file, or one of them with an object: module:object. A module offers
@@ -79,7 +80,14 @@ def serve(
     second ends it.
     """
     source = Target.of(target)
-    if count > 1 and router is None:
+    if router is not None:
+        _refuse_listening()
+        server.pop("port", None)
+        server.setdefault("app_name", f"{source.name}-{options.suffix()}")
+        server["url"] = router
+        if hostname is not None:
+            server |= {"server_hostname": hostname, "tls": True}
+    elif count > 1:
         raise click.ClickException(
             "several processes can't listen on one address: start a Router (daffi router) and"
             " join it, --router URL --processes N"
@@ -87,18 +95,36 @@ def serve(
     child = processes.number()
     if child is None and (count > 1 or reload or reload_dir):
         watched = (reload_dir or (source.folder,)) if reload or reload_dir else ()
-        if router is not None:
-            server.setdefault("app_name", f"{source.name}-{options.suffix()}")
         return processes.Supervisor(count, _arguments(server), watched).run()
     if child is not None:
         processes.end_with_parent()
+    if child is not None and count > 1:
+        server["app_name"] += f"-{child}"
     server["workers"] = workers
     server["expose"] = source.load(screen.verbose())
     if router is None:
-        _listen(source, server, child, as_json)
-    else:
-        _join(source, server, router, hostname, count, child, wait, as_json)
-    return None
+        server.setdefault("app_name", source.name)
+        with Service(**server) as node:
+            _ready(node, f"{node.app_name} serves", as_json)
+            serving.until_signal(node, quiet=child is not None)
+        return endings.Exit.DONE
+    worker = Client(**server)
+    try:
+        worker.connect(wait=wait)
+        _ready(worker, f"{worker.app_name} works for {worker.server_name()}", as_json)
+        serving.until_signal(worker, quiet=child is not None)
+    finally:
+        worker.stop()
+    return endings.Exit.DONE
+
+
+def _refuse_listening() -> None:
+    """A worker has no address of its own."""
+    said = click.get_current_context().params
+    for name in _LISTENING:
+        if said[name] not in (None, ()):
+            option = f"--{name.replace('_', '-')}"
+            raise click.ClickException(f"with --router it does not listen: leave out {option}")
 
 
 def _arguments(server: dict[str, Any]) -> list[str]:
@@ -107,53 +133,14 @@ def _arguments(server: dict[str, Any]) -> list[str]:
     return own if "app_name" not in server else [*own, f"--name={server['app_name']}"]
 
 
-def _listen(source: Target, server: dict[str, Any], child: int | None, as_json: bool) -> None:
-    server.setdefault("app_name", source.name)
-    with Service(**server) as node:
-        _ready(node, f"{node.app_name} serves at {serving.address(node)}", as_json)
-        serving.until_signal(node, quiet=child is not None)
-
-
-def _join(
-    source: Target,
-    server: dict[str, Any],
-    router: str,
-    hostname: str | None,
-    count: int,
-    child: int | None,
-    wait: float,
-    as_json: bool,
-) -> None:
-    said = click.get_current_context().params
-    for name in _LISTENING:
-        if said[name] not in (None, ()):
-            option = f"--{name.replace('_', '-')}"
-            raise click.ClickException(f"with --router it does not listen: leave out {option}")
-    server.pop("port", None)
-    name = server.pop("app_name", None) or f"{source.name}-{options.suffix()}"
-    if count > 1:
-        name = f"{name}-{child}"
-    if hostname is not None:
-        server |= {"server_hostname": hostname, "tls": True}
-    node = Client(name, url=router, **server)
-    try:
-        node.connect(wait=wait)
-        _ready(node, f"{name} works for {node.server_name()} at {serving.address(node)}", as_json)
-        serving.until_signal(node, quiet=child is not None)
-    finally:
-        node.stop()
-
-
-def _ready(node: Service | Client, said: str, as_json: bool) -> None:
+def _ready(node: Service | Client, what: str, as_json: bool) -> None:
+    """Say that it is up, and what it offers: a few names at least."""
     offered = sorted(
         str(function)
         for member in node.members()
         if member.name == node.app_name
         for function in member.functions
     )
-    most = 5
-    more = f" and {len(offered) - most} more" if len(offered) > most else ""
-    shown = ", ".join(offered[:most]) + more
-    serving.ready(node, f"{said}: {shown}", as_json, functions=offered)
-    if not screen.at_terminal():
-        sys.stdout.flush()
+    more = f" and {len(offered) - _SHOWN} more" if len(offered) > _SHOWN else ""
+    said = f"{what} at {serving.address(node)}: {', '.join(offered[:_SHOWN])}{more}"
+    serving.ready(node, said, as_json, functions=offered)

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from certificates import Certificates
 from commandline import CommandLine
 from programs import Program
 
@@ -191,3 +192,15 @@ def test_two_workers_of_one_file_have_names_of_their_own(cli: CommandLine, route
         cli.up("serve", "functions.py", "--router", routed[1])
     listed = cli.run("ls", "--json", routed[1]).json()["members"]
     assert len(listed) == 2 and all(m["name"].startswith("functions-") for m in listed)
+
+
+def test_tls_from_end_to_end(cli: CommandLine, certificates: Certificates) -> None:
+    own, authority = certificates.server(), str(certificates.ca_file)
+    shown = ("--tls-cert", str(own["cert_file"]), "--tls-key", str(own["key_file"]))
+    _, url = cli.up("router", *shown)
+    assert url.startswith("tls://")
+    cli.up("serve", "functions.py", "--router", url, "--tls-ca", authority, "--name", "w")
+    assert cli.run("call", "-u", url, "--tls-ca", authority, "add", "1", "2") == (0, "3\n", "")
+    cli.run("ping", url.replace("tls", "tcp")).refused(3, "TLS", "--tls")
+    unverified = cli.run("ping", url, "--count", "1")
+    assert unverified.code == 0 and "daffi: no --tls-ca for tls://" in unverified.err
