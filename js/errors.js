@@ -21,6 +21,13 @@
 
 /** The root: `error instanceof DaffiError` catches everything that daffi raises by itself. */
 export class DaffiError extends Error {
+  /**
+   * Whether the function ran: `false`, and it is safe to call again; `true`; or `null` where nobody
+   * can know.
+   * @type {boolean | null}
+   */
+  ran = null;
+
   /** @override */
   get name() {
     return this.constructor.name;
@@ -28,7 +35,10 @@ export class DaffiError extends Error {
 }
 
 /** A client can't connect, or was given wrong arguments. */
-export class InitializationError extends DaffiError {}
+export class InitializationError extends DaffiError {
+  /** @override @type {boolean | null} */
+  ran = false;
+}
 
 /** The two sides could not prove to each other who they are. */
 export class AuthenticationError extends InitializationError {}
@@ -44,8 +54,9 @@ export class Disconnected extends DaffiError {
    */
   constructor(message, { sent = null, worker = null } = {}) {
     super(message);
-    /** `false` when the function did not run, `null` when that is unknown. */
+    /** `false` when the function did not run, `null` when that is unknown, as `ran` is. */
     this.sent = sent;
+    this.ran = sent;
     /** Who ran it, where one was chosen. */
     this.worker = worker;
   }
@@ -55,7 +66,10 @@ export class Disconnected extends DaffiError {
 export class Evicted extends Disconnected {}
 
 /** Nobody offers the function, or the receiver is not there. It never ran. */
-export class TransmissionFailure extends DaffiError {}
+export class TransmissionFailure extends DaffiError {
+  /** @override @type {boolean | null} */
+  ran = false;
+}
 
 /** No answer in time. */
 export class CallTimeout extends DaffiError {
@@ -80,7 +94,10 @@ export class CallTimeout extends DaffiError {
 }
 
 /** The pipe stayed full for as long as the call could wait. It never ran. */
-export class Overloaded extends DaffiError {}
+export class Overloaded extends DaffiError {
+  /** @override @type {boolean | null} */
+  ran = false;
+}
 
 /** The message is larger than somebody accepts. */
 export class MessageTooLarge extends DaffiError {}
@@ -93,6 +110,9 @@ export class SerializationError extends DaffiError {}
 
 /** The function raised. */
 export class RemoteCallError extends DaffiError {
+  /** @override @type {boolean | null} */
+  ran = true;
+
   /**
    * @param {string} [message]
    * @param {{type?: string, traceback?: string, args?: unknown[], worker?: string | null}} [about]
@@ -140,6 +160,17 @@ const SIMPLE = {
  * @returns {DaffiError}
  */
 export function fromFailure(failure, call) {
+  const error = made(failure, call);
+  error.ran = failure.ran === "maybe" ? null : failure.ran === "yes";
+  return error;
+}
+
+/**
+ * @param {Failure} failure
+ * @param {string} [call]
+ * @returns {DaffiError}
+ */
+function made(failure, call) {
   const { kind, message, type, traceback, args } = failure;
   const worker = failure.worker || null;
   switch (kind) {
@@ -149,8 +180,7 @@ export function fromFailure(failure, call) {
     case "stopping":
     case "evicted": {
       const Gone = kind === "evicted" ? Evicted : Disconnected;
-      const never = kind === "stopping" || failure.ran === "no";
-      return new Gone(message, { sent: never ? false : null, worker });
+      return new Gone(message, { sent: failure.ran === "no" ? false : null, worker });
     }
     case "timeout":
       return new CallTimeout(message || `${call ?? "the call"} was not run in time`, {

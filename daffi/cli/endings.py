@@ -98,6 +98,7 @@ def line(error: BaseException) -> str:
             text = f"{kind}: {text}" if text else kind
         return f"{text} (raised by {error.worker})" if error.worker else text
     if text.startswith("can't connect to "):
+        text = text.partition("; is the server up?")[0]
         text += "; start a server there (daffi serve, daffi router), or name another with --url"
     if text.startswith("can't listen on ") and "in use" in text:
         text += "; take another --port, 0 for a free one"
