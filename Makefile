@@ -128,8 +128,9 @@ $(TESTS): pytest-%: build/venv-%/.installed
 	@build/venv-$*/bin/pytest $(SPREAD) $(SPARSE) $(ARGS) $(if $(AGAIN),|| { $(SECOND); \
 		build/venv-$*/bin/pytest --last-failed --last-failed-no-failures none $(SPARSE) $(ARGS); })
 
-# Most tests wait for others most of the time: several processes run them.
-SPREAD = -n auto --maxprocesses 4 --dist worksteal
+# Most tests wait for others most of the time: two processes for each core run them.
+SPREAD = -n auto --maxprocesses 8 --dist worksteal
+$(TESTS): export PYTEST_XDIST_AUTO_NUM_WORKERS := $(shell expr 2 '*' $$(getconf _NPROCESSORS_ONLN))
 
 SPARSE = $(if $(filter-out $(VERSION),$*),--sparse)
 
