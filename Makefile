@@ -254,9 +254,12 @@ check-packages: build/venv-release/.ready $(addprefix build/wheels/,$(addsuffix 
 	build/venv-release/bin/twine check --strict build/wheels/*/daffi-*.whl build/wheels/sdist/*.gz
 	build/venv-release/bin/abi3audit --strict --summary build/wheels/abi3/*.whl
 
-# $(call smoke,VERSION,PACKAGE): the package in an empty environment, and what it does there.
+# $(call smoke,VERSION,PACKAGE): the package in an empty environment, and what it does there; then
+# with what its command line needs.
 smoke = @$(call environment,$(1)) && $(@D)/bin/python -m pip install --quiet $(2) \
-	&& cd / && $(CURDIR)/$(@D)/bin/python -I $(SMOKE) && touch $(CURDIR)/$@
+	&& cd / && $(CURDIR)/$(@D)/bin/python -I $(SMOKE) \
+	&& $(CURDIR)/$(@D)/bin/python -m pip install --quiet 'daffi[cli]' \
+	&& $(CURDIR)/$(@D)/bin/daffi --version && touch $(CURDIR)/$@
 
 $(SMOKES): smoke-%: build/alone-%/.tried
 

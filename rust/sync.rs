@@ -78,18 +78,6 @@ impl Condvar {
         self.0.notify_all();
     }
 
-    /// Waits until the condition no longer holds.
-    pub fn wait_while<T>(
-        &self,
-        guard: &mut MutexGuard<'_, T>,
-        mut holds: impl FnMut(&mut T) -> bool,
-    ) {
-        while holds(guard) {
-            guard.0 =
-                guard.0.take().map(|own| self.0.wait(own).unwrap_or_else(PoisonError::into_inner));
-        }
-    }
-
     /// Waits once, for so long at most.
     pub fn wait_for<T>(&self, guard: &mut MutexGuard<'_, T>, most: Duration) {
         guard.0 = guard

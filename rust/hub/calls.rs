@@ -78,11 +78,6 @@ impl<W: Clone, L> Calls<W, L> {
         window.is_some_and(|window| window.take(size))
     }
 
-    /// Whether there is a connection.
-    pub fn is_connected(&self) -> bool {
-        self.window.is_some()
-    }
-
     /// A connection is there, with this window: what is to be sent on it now.
     pub fn connected(&mut self, window: Window) -> Vec<Message<L>> {
         self.window = Some(window);

@@ -109,6 +109,11 @@ def try_what_is_inside() -> None:
     about = metadata("daffi")
     assert about["Version"] == daffi.__version__
     assert about["License-Expression"] == "MIT"
+    run = [sys.executable, "-I", "-m", "daffi", "--version"]
+    done = subprocess.run(run, capture_output=True, text=True, timeout=60)
+    # The command line is an extra, and says so where it is missing.
+    expected = daffi.__version__ if done.returncode == 0 else "daffi[cli]"
+    assert expected in done.stdout + done.stderr, done.stdout + done.stderr
 
 
 def try_all(folder: Path) -> None:
