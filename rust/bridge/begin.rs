@@ -198,7 +198,7 @@ pub(super) fn said<T: Send + 'static>(
 ) -> Outcome {
     outcome(move |py| match answer {
         Ok(answer) => say(py, answer),
-        Err(failure) => Err(errors::raise(py, &failure, "what was asked")),
+        Err(failure) => Err(errors::raise(py, &failure, "")),
     })
 }
 

@@ -213,9 +213,9 @@ impl Client {
                         let here: Vec<_> = list.into_iter().map(|Member(name, _)| name).collect();
                         let missing: Vec<_> =
                             names.iter().filter(|name| !here.contains(name)).collect();
-                        format!("not here in time: {missing:?}; here are {here:?}")
+                        format!("still not here: {missing:?}; here are {here:?}")
                     }
-                    _ => format!("not all here in time: {names:?}"),
+                    _ => format!("still not all here: {names:?}"),
                 },
             };
             late(text, most)
@@ -236,7 +236,7 @@ impl Client {
             let question = Question::WaitFunction { name: name.clone() };
             match within(most, node.ask(&question)).await {
                 Some(answer) => said(answer.map(drop), |py, ()| nothing(py)),
-                None => late(format!("nobody offers {name:?}"), most),
+                None => late(format!("still nobody offers {name:?}"), most),
             }
         })
     }
@@ -354,7 +354,8 @@ impl Client {
         chain: u64,
     ) -> PyResult<(Call, Vec<Arc<Loan>>)> {
         self.check(payload.py())?;
-        let packed = payload::pack(&self.memory, format, payload, Lending::All)?;
+        let packed = payload::pack(&self.memory, format, payload, Lending::All)
+            .map_err(|error| errors::known(payload.py(), error, false))?;
         let call = Call {
             function: function.to_owned(),
             target,

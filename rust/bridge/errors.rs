@@ -26,6 +26,15 @@ pub(super) fn serialization(py: Python<'_>, message: &str) -> PyErr {
     make(py, "SerializationError", message, None)
 }
 
+/// The same error, which says from now on whether the function ran.
+pub(super) fn known(py: Python<'_>, error: PyErr, ran: bool) -> PyErr {
+    if error.value(py).hasattr("ran").unwrap_or_default() {
+        // Where it can't be said, it stays unknown.
+        let _ = error.value(py).setattr("ran", ran);
+    }
+    error
+}
+
 /// The one function that turns a failure into an exception. A pickled exception that came from
 /// somebody who is not trusted has been taken out of it already, where the failure came in.
 pub(super) fn raise(py: Python<'_>, failure: &Failure, call: &str) -> PyErr {

@@ -61,7 +61,7 @@ impl Clock {
                     facts.set_item("timeout", self.timeout())?;
                     facts.set_item("elapsed", elapsed)?;
                     let text = format!(
-                        "{call} did not end within {:.3} s",
+                        "{call} did not end within {:.3} s; it may have run, or still be running",
                         self.timeout().unwrap_or(elapsed)
                     );
                     errors::make(py, "CallTimeout", &text, Some(&facts))
@@ -77,7 +77,8 @@ impl Clock {
                     let facts = PyDict::new(py);
                     facts.set_item("sent", false)?;
                     let text = format!(
-                        "{call} was not sent within {elapsed:.3} s, and there is no connection"
+                        "{call} did not run: for {elapsed:.3} s there was no connection to send it \
+                         over"
                     );
                     errors::make(py, "Disconnected", &text, Some(&facts))
                 }
@@ -161,7 +162,8 @@ impl Outgoing {
 
     fn answer(&self, py: Python<'_>, message: Message) -> PyResult<Py<PyAny>> {
         let format = message.frame.format as u8;
-        let payload = payload::unpack(py, message)?;
+        let payload =
+            payload::unpack(py, message).map_err(|error| errors::known(py, error, true))?;
         Ok((format, payload).into_pyobject(py)?.into_any().unbind())
     }
 

@@ -70,11 +70,16 @@ impl Stream {
         completions: Option<&Bound<'_, Completions>>,
     ) -> PyResult<Py<PyAny>> {
         let clock = Clock::new(timeout, self.deadline)?;
-        let packed = payload::pack(&self.memory, self.format, payload, Lending::All)?;
+        let packed = payload::pack(&self.memory, self.format, payload, Lending::All)
+            .map_err(|error| errors::known(py, error, false))?;
         if packed.total() > self.most {
             let (size, most) = (packed.total(), self.most);
-            let text = format!("an item of {size} bytes, more than the {most} of max_message");
-            return Err(errors::make(py, "MessageTooLarge", &text, None));
+            let text = format!(
+                "{}: an item of {size} bytes, more than the {most} of max_message",
+                self.inner.function
+            );
+            let error = errors::make(py, "MessageTooLarge", &text, None);
+            return Err(errors::known(py, error, false));
         }
         let mut message = packed.into_message(Kind::Item);
         if let Some(deadline) = clock.deadline {

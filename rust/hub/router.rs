@@ -131,7 +131,10 @@ impl<P: Clone, L> Hub<P, L> {
             let same = self.peers.get(old).is_some_and(|p| p.incarnation == *hello.incarnation);
             let text = match same {
                 true => "its own newer connection took its place".to_owned(),
-                false => format!("another node took the name {:?}", hello.name),
+                false => format!(
+                    "another node took the name {:?}: give each a name of its own",
+                    hello.name
+                ),
             };
             let handle = self.peers.get(old).map(|peer| peer.handle.clone());
             let kind = if same { FailureKind::Disconnected } else { FailureKind::Evicted };

@@ -60,6 +60,7 @@ pub use session::{Session, hold, holder_here, let_go};
 pub use stats::Counts;
 pub use worker::{Executor, Style};
 
+use std::io;
 use std::time::Duration;
 
 use crate::hub;
@@ -87,20 +88,23 @@ pub const GREETING: Duration = Duration::from_secs(5);
 #[derive(Debug, thiserror::Error)]
 pub enum NodeError {
     /// The address can't be bound or reached.
-    #[error("can't {action} {address}: {source}")]
+    #[error("can't {action} {address}: {source}{}", advice(action, source))]
     Address {
         /// What was tried.
         action: &'static str,
         /// Where.
         address: Address,
         /// What the system said.
-        source: std::io::Error,
+        source: io::Error,
     },
     /// What was asked for can't be done.
     #[error("{0}")]
     Options(String),
     /// It took too long.
-    #[error("can't connect to {address}: no answer within {seconds} s")]
+    #[error(
+        "can't connect to {address}: no answer within {seconds} s (connect_timeout); is it a server \
+         of daffi, and does no firewall stand in between?"
+    )]
     Slow {
         /// Where.
         address: Address,
@@ -110,6 +114,25 @@ pub enum NodeError {
     /// Somebody answered, but not as we need it.
     #[error("{}", .0.message)]
     Refused(Failure),
+}
+
+/// What to do where the system says no. Our own refusals say it themselves.
+fn advice(action: &str, error: &io::Error) -> &'static str {
+    let connecting = action == "connect to";
+    match error.kind() {
+        _ if error.raw_os_error().is_none() => "",
+        io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound if connecting => {
+            "; is the server up? connect(wait=...) goes on trying for so many seconds"
+        }
+        io::ErrorKind::NotFound => "; is its folder there?",
+        io::ErrorKind::AddrInUse => {
+            "; another process listens there: stop that one, or pass another port (0 for a free one)"
+        }
+        io::ErrorKind::AddrNotAvailable => {
+            "; this machine has no such address: 0.0.0.0 stands for all that it has"
+        }
+        _ => "",
+    }
 }
 
 /// The failure of everything that was under way when a connection ended.

@@ -133,7 +133,8 @@ impl Client {
                 let failure = Failure::decode(&frame.body);
                 let text =
                     failure.map_or_else(|error| error.to_string(), |failure| failure.message);
-                log::warn!(target: "daffi.node", "a call that nobody waits for failed: {text}");
+                let name = &self.options.name;
+                log::warn!(target: "daffi.node", "{name}: a call that nobody waits for failed: {text}");
             }
             return;
         };

@@ -29,7 +29,11 @@ impl Server {
                         tokio::spawn(Arc::clone(&self).serve(link, Arc::clone(&entrance)));
                     }
                     Err(error) => {
-                        log::warn!(target: "daffi.node", "can't accept a connection: {error}");
+                        let name = &self.options.name;
+                        log::warn!(
+                            target: "daffi.node",
+                            "{name}: can't accept a connection, and goes on trying: {error}"
+                        );
                         tokio::time::sleep(EXHAUSTED).await;
                     }
                 }
@@ -48,11 +52,15 @@ impl Server {
             token: self.options.token.as_ref(),
         };
         match tokio::time::timeout(GREETING, welcome(link, &entrance, host)).await {
-            Err(_) => log::info!(target: "daffi.node", "{peer} did not greet in time"),
-            Ok(Err(why)) => log::info!(target: "daffi.node", "{peer} was refused: {why}"),
-            Ok(Ok(None)) => log::info!(target: "daffi.node", "{peer} speaks another protocol"),
+            Err(_) => self.turned_away(&peer, "it did not greet in time"),
+            Ok(Err(why)) => self.turned_away(&peer, &why),
+            Ok(Ok(None)) => self.turned_away(&peer, "it speaks another protocol"),
             Ok(Ok(Some((link, guest)))) => self.admit(link, guest).await,
         }
+    }
+
+    fn turned_away(&self, peer: &str, why: &str) {
+        log::info!(target: "daffi.node", "{}: {peer} was refused: {why}", self.options.name);
     }
 
     async fn admit(self: Arc<Self>, link: Box<dyn Link>, guest: Guest) {
