@@ -4,6 +4,11 @@ use std::mem::MaybeUninit;
 
 use crate::link::MaybeUninitSlice;
 
+/// How much is copied at once, in bytes. The C library copies longer pieces with `rep movsb`, which
+/// on some processors (AMD's Zen 4) is ten times as slow where the two places lie badly to each
+/// other.
+const COPY: usize = 1024;
+
 /// Slices that are filled in their order.
 pub(super) struct Room<'a, 'b> {
     slices: &'a mut [MaybeUninitSlice<'b>],
@@ -35,10 +40,14 @@ impl<'a, 'b> Room<'a, 'b> {
     pub(super) fn take(&mut self, bytes: &[u8]) -> usize {
         let rest = self.rest();
         let count = rest.len().min(bytes.len());
-        // SAFETY: neither has fewer bytes than the shorter of the two, and a link does not read
-        // into what it holds itself.
-        unsafe {
-            rest.as_mut_ptr().cast::<u8>().copy_from_nonoverlapping(bytes.as_ptr(), count);
+        for (to, from) in
+            rest.chunks_mut(COPY).zip(bytes.get(..count).unwrap_or_default().chunks(COPY))
+        {
+            // SAFETY: `to` is as long as `from` or longer, and a link does not read into what it
+            // holds itself.
+            unsafe {
+                to.as_mut_ptr().cast::<u8>().copy_from_nonoverlapping(from.as_ptr(), from.len())
+            };
         }
         self.at.1 += count;
         self.filled += count;
