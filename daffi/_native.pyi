@@ -170,11 +170,14 @@ class Job:
     def begin(self) -> bool:
         """Whether the call should still run; False when it was cancelled or is too late."""
 
-    def payload(self) -> Any:
-        """The arguments as they travelled; may be taken once."""
+    def open(self) -> tuple[str, int, Any]:
+        """Function, format, and the arguments as they travelled; may be called once."""
 
     def finish(self, format: int, payload: Any) -> None:
         """Answer. Raises `SerializationError` or `MessageTooLarge`; the job is then still open."""
+
+    def done(self) -> None:
+        """Answer a call whose outcome nobody waits for."""
 
     def fail(
         self,

@@ -193,13 +193,13 @@ class Dispatcher:
 
         From here on the current context is the job's.
         """
-        name = job.function
-        function = self._functions.get(name)
-        if function is None:
-            self._refuse(job, "unreachable", f"{self._name!r} does not offer {name!r} any more")
-            return None
         try:
-            args, kwargs = unpack_arguments(job.format, job.payload())
+            name, format, payload = job.open()
+            function = self._functions.get(name)
+            if function is None:
+                self._refuse(job, "unreachable", f"{self._name!r} does not offer {name!r} any more")
+                return None
+            args, kwargs = unpack_arguments(format, payload)
         except Exception as error:
             self._refuse(job, "unreadable", str(error))
             return None
@@ -219,9 +219,10 @@ class Dispatcher:
 
     def finish(self, job: Job, result: Any) -> None:
         """Answer with what the function returned."""
-        format = job.format
         if job.oneway:
-            result = None if format != _OPAQUE else b""
+            job.done()
+            return
+        format = job.format
         try:
             job.finish(format, pack_result(format, result))
         except Exception as error:

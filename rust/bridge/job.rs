@@ -15,7 +15,7 @@ use super::reception::Reception;
 use super::wait::{Look, ThreadWake, Woken, park};
 use super::{errors, formats};
 use crate::node::{Incoming, Style, Wake};
-use crate::wire::{Failure, FailureKind, Kind, Ran};
+use crate::wire::{Failure, FailureKind, Format, Frame, Kind, Ran};
 
 /// One call that somebody made of us. Dropped unanswered, it answers with an error.
 #[pyclass(frozen, module = "daffi._native")]
@@ -154,12 +154,23 @@ impl Job {
         goes
     }
 
-    fn payload(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+    fn open(&self, py: Python<'_>) -> PyResult<(&str, u8, Py<PyAny>)> {
         let message = self.incoming.lock().as_mut().and_then(Incoming::take_payload);
-        match message {
-            Some(message) => payload::unpack(py, message),
-            None => Err(errors::serialization(py, "its payload was taken already")),
+        let payload = match message {
+            Some(message) => payload::unpack(py, message)?,
+            None => return Err(errors::serialization(py, "its payload was taken already")),
+        };
+        Ok((&self.function, self.format, payload))
+    }
+
+    fn done(&self, py: Python<'_>) -> PyResult<()> {
+        self.about_to_answer(py)?;
+        let nothing = Frame { format: Format::Nothing, ..Frame::new(Kind::Answer, 0) };
+        let incoming = self.incoming.lock().take();
+        if let Some(incoming) = incoming {
+            py.detach(|| incoming.answer(nothing.into()));
         }
+        Ok(())
     }
 
     fn finish(&self, py: Python<'_>, format: u8, payload: &Bound<'_, PyAny>) -> PyResult<()> {

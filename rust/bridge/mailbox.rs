@@ -7,6 +7,7 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::sync::{Condvar, Mutex, MutexGuard};
@@ -37,6 +38,8 @@ pub(super) struct Post {
     state: Mutex<State>,
     came: Condvar,
     workers: usize,
+    /// It has all the threads that it may have.
+    full: AtomicBool,
     memory: Arc<Memory>,
 }
 
@@ -278,6 +281,7 @@ impl Mailbox {
             state: Mutex::default(),
             came: Condvar::new(),
             workers: workers.max(1),
+            full: AtomicBool::new(false),
             memory: super::process::current().memory(),
         });
         let reception = on_loop.then(|| Reception::new(Arc::clone(&post), workers.max(1)));
@@ -330,9 +334,13 @@ impl Mailbox {
     }
 
     fn crowded(&self) -> bool {
+        if self.post.full.load(Ordering::Relaxed) {
+            return false;
+        }
         let mut state = self.post.state.lock();
         let more = state.idle == 0 && state.threads < self.post.workers && !state.closed;
         state.threads += usize::from(more);
+        self.post.full.store(state.threads >= self.post.workers, Ordering::Relaxed);
         more
     }
 

@@ -174,12 +174,15 @@ impl Waitable for Item {
                 Stage::Credit(message) => {
                     let mut state = inner.state.lock();
                     if ended || slot.allowed() <= state.sent {
+                        drop(state);
                         self.stage = Stage::Credit(message);
+                        // Credit comes for what has left.
+                        inner.pending.flush();
                         return ended;
                     }
                     state.sent += 1;
                     self.number = state.sent;
-                    let pace = if inner.acknowledged { Pace::Now } else { Pace::Soon };
+                    let pace = if inner.acknowledged { Pace::Now } else { Pace::Bulk };
                     match inner.pending.item(message, pace) {
                         Some((session, Some(transfer))) => Stage::Sending(session, transfer),
                         Some((_, None)) if !inner.acknowledged => Stage::Done,

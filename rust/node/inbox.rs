@@ -16,6 +16,8 @@ use crate::wire::{
 const SMALL_READ: usize = 4 * 1024;
 const MIXED_READ: usize = 16 * 1024;
 const LARGE_READ: usize = 512 * 1024;
+/// The most where messages end: memory of this size is used again, larger pieces seldom.
+const BURST_READ: usize = 64 * 1024;
 /// Where a piece spans several segments, those of this size are read into directly, in bytes.
 const DIRECT: usize = 16 * 1024;
 /// Room for so many messages is kept while nothing comes.
@@ -102,7 +104,8 @@ impl Inbox {
             return Ok(Found::End);
         }
         // What belongs to a large message is better read to its place than through the buffer.
-        let most = if self.transfers.is_empty() { LARGE_READ } else { MIXED_READ };
+        let most = if self.assemble { BURST_READ } else { LARGE_READ };
+        let most = if self.transfers.is_empty() { most } else { MIXED_READ };
         // A frame that has begun is fetched at once, as far as a piece is long.
         let most = self.read.min(most).max(self.decoder.missing().min(PIECE));
         let buffer = self.decoder.buffer();

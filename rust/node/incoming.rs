@@ -145,7 +145,7 @@ impl Incoming {
     /// A stream gave its credit back when it was opened.
     fn no_longer_waits(&self) {
         if self.inflow.is_none() {
-            self.worker.uplink.begun(self.head.id, self.size);
+            self.worker.begun(self.head.id, self.size);
         }
     }
 
@@ -153,12 +153,12 @@ impl Incoming {
         if !std::mem::replace(&mut self.open, false) {
             return;
         }
-        if !self.begun {
-            self.no_longer_waits();
-        }
         let worker = &self.worker;
         let gauge = if self.begun { &worker.running } else { &worker.waiting };
         gauge.fetch_sub(1, Ordering::AcqRel);
+        if !self.begun {
+            self.no_longer_waits();
+        }
         worker.counts.note(self.function(), outcome.is_err());
         let id = self.head.id;
         match (&self.inflow, outcome) {

@@ -7,6 +7,9 @@ use super::worker::{Run, Style, Worker};
 use super::{Message, Origin};
 use crate::wire::{Credit, Failure, FailureKind, Flags, Format, Frame, Kind, Ran, STREAM_WINDOW};
 
+/// The mean size, in bytes, up to which the items of a stream are small.
+const SMALL_ITEM: u64 = 8 * 1024;
+
 /// A stream that came for us: its items run one at a time, in their order.
 pub(super) struct Inflow {
     head: Frame,
@@ -27,6 +30,19 @@ struct State {
     came: u64,
     done: u64,
     granted: u64,
+    /// Bytes of all that came.
+    bytes: u64,
+}
+
+impl State {
+    /// How many items may come ahead of those that have run: more where they are small, so that
+    /// who sends and who runs them never wait for each other.
+    fn window(&self) -> u64 {
+        match self.bytes.checked_div(self.came) {
+            Some(mean) if mean <= SMALL_ITEM => STREAM_WINDOW * 8,
+            _ => STREAM_WINDOW,
+        }
+    }
 }
 
 impl Inflow {
@@ -52,6 +68,7 @@ impl Inflow {
             state.ended = true;
         } else {
             state.came += 1;
+            state.bytes += message.weight() as u64;
             if state.came > state.granted {
                 drop(state);
                 let text = "an item of a stream that no credit allows";
@@ -78,8 +95,11 @@ impl Inflow {
         }
         let upto = match self.acknowledged {
             true => state.done + 1,
-            false if state.granted - state.done <= STREAM_WINDOW / 2 => state.done + STREAM_WINDOW,
-            false => state.granted,
+            false => {
+                let window = state.window();
+                let used = state.granted - state.done <= window / 2;
+                if used { state.done + window } else { state.granted }
+            }
         };
         if upto > state.granted {
             state.granted = upto;

@@ -13,8 +13,10 @@ use crate::wire::{FieldsBuilder, Frame, HEADER_LEN, Key, Kind, PIECE, WHOLE};
 const COPY: usize = 8 * 1024;
 /// How many bytes of frames are copied behind each other before a new run begins.
 const CHUNK: usize = 64 * 1024;
-/// Memory of a run up to this size is used again.
+/// Memory of a run up to this size is used again, and kept.
 const SPARE: usize = 4 * 1024;
+/// Memory of so many longer runs is kept while they come.
+const MAX_CHUNKS: usize = 16;
 /// One batch takes no further frame once it holds so many bytes, or so many runs.
 const BATCH: usize = 1024 * 1024;
 const RUNS: usize = MAX_SLICES / 2;
@@ -45,6 +47,8 @@ pub(super) struct Outbox {
     pub(super) writing: bool,
     /// Whoever writes waits until the link takes more.
     pub(super) blocked: bool,
+    /// Messages come that leave together; the task sees to them.
+    pub(super) bulk: bool,
     /// The link holds bytes back.
     pub(super) held: bool,
     /// Nothing more will be written.
@@ -166,6 +170,12 @@ impl Outbox {
         if tail.capacity() == 0 {
             std::mem::swap(tail, &mut self.batch.spare);
             tail.reserve(len.clamp(256, SPARE));
+        } else if tail.len() + len > tail.capacity() && tail.capacity() < CHUNK {
+            // Much comes: no growing step by step.
+            let mut chunk = self.batch.chunks.pop().unwrap_or_default();
+            chunk.reserve_exact(CHUNK + 2 * COPY);
+            chunk.append(tail);
+            *tail = chunk;
         }
         frame.encode_head(tail);
         if control || frame.body.len() <= COPY {
@@ -287,8 +297,9 @@ impl Outbox {
         bytes
     }
 
-    /// Nothing is left for now: gives back what only a burst needs.
+    /// Nothing has been written for a while: gives back what only a burst needs.
     pub(super) fn rest(&mut self) {
+        self.batch.chunks = Vec::new();
         for runs in [&mut self.small, &mut self.batch.runs] {
             if runs.capacity() > MAX_IDLE_RUNS {
                 *runs = VecDeque::new();
@@ -309,8 +320,9 @@ pub(super) struct Batch {
     runs: VecDeque<Run>,
     /// How much of the first run has left.
     begun: usize,
-    /// The memory of a run that has left, for another.
+    /// The memory of runs that have left, for others.
     spare: Vec<u8>,
+    chunks: Vec<Vec<u8>>,
 }
 
 impl Batch {
@@ -359,11 +371,12 @@ impl Batch {
                 return;
             }
             self.begun -= len;
-            if let Some(Run::Own(mut bytes, _)) = self.runs.pop_front()
-                && bytes.capacity() <= SPARE
-            {
-                bytes.clear();
+            let Some(Run::Own(mut bytes, _)) = self.runs.pop_front() else { continue };
+            bytes.clear();
+            if bytes.capacity() <= SPARE {
                 self.spare = bytes;
+            } else if self.chunks.len() < MAX_CHUNKS {
+                self.chunks.push(bytes);
             }
         }
         self.begun = 0;

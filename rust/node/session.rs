@@ -74,6 +74,9 @@ pub enum Pace {
     Now,
     /// Soon, written by the connection's task with whatever comes until then.
     Soon,
+    /// The first at once, by the task; what follows closely leaves together: when it is enough for
+    /// a write of its own, with whatever leaves sooner, or after a millisecond or two.
+    Bulk,
 }
 
 /// Whoever a connection works for.

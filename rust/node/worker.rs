@@ -37,8 +37,9 @@ pub enum Style {
 /// Where what a worker says goes.
 pub(super) trait Uplink: Send + Sync + 'static {
     fn send(&self, message: Message, pace: Pace);
-    /// A call of this size no longer waits here.
-    fn begun(&self, id: u64, bytes: usize);
+    /// A call of this size no longer waits here. `more` says whether others wait, which will be
+    /// told of later.
+    fn begun(&self, id: u64, bytes: usize, more: &dyn Fn() -> bool);
 }
 
 /// What is known of a call while it waits or runs.
@@ -135,7 +136,7 @@ impl Worker {
             Kind::Open => {
                 let inflow = Inflow::new(message.frame, origin.clone());
                 self.inflows.lock().insert(id, Arc::clone(&inflow));
-                self.uplink.begun(id, 0);
+                self.begun(id, 0);
                 inflow.open(self);
             }
             Kind::Item | Kind::End => {
@@ -193,6 +194,11 @@ impl Worker {
             inflow.close(cancelled);
         }
         inflow.is_some()
+    }
+
+    /// A call of this size no longer waits here; it is not counted in `waiting` any more.
+    pub(super) fn begun(&self, id: u64, bytes: usize) {
+        self.uplink.begun(id, bytes, &|| self.waiting.load(Ordering::Acquire) > 0);
     }
 
     pub(super) fn send(&self, message: Message) {

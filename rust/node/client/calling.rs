@@ -108,16 +108,21 @@ impl Client {
         if full {
             return Err(crammed());
         }
-        if let Some(session) = session
+        if let Some(session) = &session
             && inner.calls.take_credit(message.weight())
         {
             session.put(message);
             drop(inner);
-            session.flush(Pace::Soon);
-            return Ok(Posted::Sent(session));
+            session.flush(Pace::Bulk);
+            return Ok(Posted::Sent(Arc::clone(session)));
         }
         let slot = Slot::new(wake, false);
         inner.calls.start(id, Arc::clone(&slot), message, false);
+        drop(inner);
+        if let Some(session) = session {
+            // Credit comes for what has left.
+            session.flush(Pace::Now);
+        }
         let client = self.me.clone();
         let began = Instant::now();
         Ok(Posted::Waits(Pending { client, id, slot, kind: Kind::Call, began, alone: None }))
@@ -258,6 +263,14 @@ impl Pending {
     /// What there is to read while waiting for it, if that may pay.
     pub fn reading(&self) -> Option<Reading> {
         self.alone.clone().map(|session| Reading::until(session, Arc::clone(&self.slot)))
+    }
+
+    /// Lets what was sent leave now.
+    pub fn flush(&self) {
+        let session = self.client.upgrade().and_then(|client| client.inner.lock().session.clone());
+        if let Some(session) = session {
+            session.flush(Pace::Now);
+        }
     }
 
     /// Sends one item of a stream, or its end. Nothing comes back when there is no connection any

@@ -176,7 +176,7 @@ impl Uplink for ClientUplink {
         }
     }
 
-    fn begun(&self, _id: u64, bytes: usize) {
+    fn begun(&self, _id: u64, bytes: usize, _more: &dyn Fn() -> bool) {
         let credit = self.ledger.lock().note(bytes);
         if let (Some(credit), Some(session)) = (credit, self.session.upgrade()) {
             session.send(credit.frame(), Pace::Soon);

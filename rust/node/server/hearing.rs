@@ -8,7 +8,7 @@ use crate::hub::{Action, Hub, PeerKey};
 use crate::node::session::{Role, Session};
 use crate::node::worker::Uplink;
 use crate::node::{Large, Message, Origin, Pace};
-use crate::sync::MutexGuard;
+use crate::sync::{Mutex, MutexGuard};
 use crate::wire::{Failure, FailureKind, Ran};
 
 impl Server {
@@ -91,12 +91,22 @@ impl Role for ServerRole {
     }
 }
 
+/// The hub is told of so many calls at once, while others wait: whoever runs calls and whoever
+/// brings them seldom need it at the same moment then.
+const MOST_BEGUN: usize = 32;
+
 /// What a Service's own functions say goes to the hub, as if it had come over a connection.
 pub(super) struct LocalUplink {
-    pub(super) server: Weak<Server>,
+    server: Weak<Server>,
+    /// Calls that have begun, of which the hub was not told yet.
+    begun: Mutex<Vec<u64>>,
 }
 
 impl LocalUplink {
+    pub(super) fn new(server: Weak<Server>) -> Self {
+        Self { server, begun: Mutex::default() }
+    }
+
     fn with_hub(
         &self,
         pace: Pace,
@@ -105,6 +115,7 @@ impl LocalUplink {
         let Some(server) = self.server.upgrade() else { return };
         let Some((key, _)) = server.local.get() else { return };
         let (mut hub, mut out) = (server.hub.lock(), Vec::new());
+        self.begun.lock().drain(..).for_each(|id| hub.begun(id, &mut out));
         run(&mut hub, *key, &mut out);
         server.carry_out(hub, out, pace);
     }
@@ -119,7 +130,14 @@ impl Uplink for LocalUplink {
         });
     }
 
-    fn begun(&self, id: u64, _bytes: usize) {
-        self.with_hub(Pace::Soon, |hub, _, out| hub.begun(id, out));
+    fn begun(&self, id: u64, _bytes: usize, more: &dyn Fn() -> bool) {
+        let mut begun = self.begun.lock();
+        begun.push(id);
+        let several = begun.len() >= MOST_BEGUN;
+        drop(begun);
+        // Asked after it was noted: of two that begin at once, the later one tells of both.
+        if several || !more() {
+            self.with_hub(Pace::Soon, |_, _, _| {});
+        }
     }
 }

@@ -157,7 +157,7 @@ impl Server {
     /// Makes a Service a member of itself.
     fn employ(&self) -> Result<(), NodeError> {
         let Some(executor) = self.executor.clone() else { return Ok(()) };
-        let uplink = Box::new(LocalUplink { server: self.me.clone() });
+        let uplink = Box::new(LocalUplink::new(self.me.clone()));
         let name = self.options.name.clone();
         let worker = Worker::new(
             name.clone(),

@@ -12,6 +12,9 @@ use super::{Pace, Session};
 use crate::node::{HEARTBEAT, NO_PROGRESS, SILENCE, gone};
 use crate::wire::{Failure, Frame, Kind};
 
+/// How long what came with `Pace::Bulk` waits for more.
+const BULK: Duration = Duration::from_millis(1);
+
 /// What the task saw when it last looked at the clock.
 struct Watch {
     ticked: Instant,
@@ -39,7 +42,9 @@ impl Session {
         }
         let kicked = self.kick.notified();
         tokio::pin!(kicked);
-        let (mut more, mut blocked) = (true, false);
+        let (mut more, mut blocked, mut bulk) = (true, false, false);
+        let rest = tokio::time::sleep(BULK);
+        tokio::pin!(rest);
         loop {
             tokio::select! {
                 biased;
@@ -66,7 +71,16 @@ impl Session {
                     }
                     self.prepare_to_lend();
                     self.flush(Pace::Now);
+                    let outbox = self.outbox.lock();
+                    blocked = outbox.blocked;
+                    if outbox.bulk && !std::mem::replace(&mut bulk, true) {
+                        rest.as_mut().reset(tokio::time::Instant::now() + BULK);
+                    }
+                }
+                () = rest.as_mut(), if bulk => {
+                    bulk = self.write_bulk();
                     blocked = self.outbox.lock().blocked;
+                    rest.as_mut().reset(tokio::time::Instant::now() + BULK);
                 }
                 _ = tick.tick() => {
                     if let Some(failure) = self.check(&mut watch) {
@@ -108,6 +122,9 @@ impl Session {
             watch.progress = (watch.ticked, sent);
         } else if watch.ticked.duration_since(watch.progress.0) > NO_PROGRESS {
             return Some(gone(format!("it read nothing for {} s", NO_PROGRESS.as_secs())));
+        }
+        if since(&self.said) >= HEARTBEAT / 2 {
+            self.outbox.lock().rest();
         }
         if !stuck && since(&self.said) >= HEARTBEAT * 3 / 4 {
             self.send(Frame::new(Kind::Ping, 0), Pace::Now);

@@ -9,6 +9,9 @@ use crate::node::gone;
 use crate::node::outbox::Outbox;
 use crate::sync::MutexGuard;
 
+/// So many bytes are enough for a write of their own.
+const BULK: usize = 32 * 1024;
+
 impl Session {
     /// Writes what is in the outbox, now or soon.
     pub(in crate::node) fn flush(&self, pace: Pace) {
@@ -22,10 +25,27 @@ impl Session {
         if self.is_foreign() {
             return;
         }
-        let outbox = self.outbox.lock();
-        if !outbox.writing && !outbox.closed {
+        let mut outbox = self.outbox.lock();
+        if outbox.writing || outbox.closed {
+            return;
+        }
+        if pace == Pace::Now || outbox.queued >= BULK {
+            self.write(outbox);
+        } else if !std::mem::replace(&mut outbox.bulk, true) {
+            self.kick.notify_one();
+        }
+    }
+
+    /// Writes what came since with [`Pace::Bulk`]; false when nothing did, and the next is the first
+    /// again.
+    pub(super) fn write_bulk(&self) -> bool {
+        let mut outbox = self.outbox.lock();
+        outbox.bulk = !outbox.writing && outbox.has_more();
+        let more = outbox.bulk;
+        if more {
             self.write(outbox);
         }
+        more
     }
 
     /// The writer's loop. Called by whoever finds nobody writing, or by the task while `blocked`.
@@ -64,7 +84,6 @@ impl Session {
             }
         }
         outbox.writing = false;
-        outbox.rest();
         self.tell(outbox);
     }
 
