@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import os
 import sys
 import threading
@@ -26,6 +25,7 @@ from weakref import WeakKeyDictionary, ref
 
 from daffi import awaited
 from daffi._native import Call, Completions, Job
+from daffi.log import Logger
 from daffi.loop import Errand
 from daffi.signals import heard
 from daffi.tasks import LoopDispatcher
@@ -40,7 +40,7 @@ __all__ = [
     "Service",
 ]
 
-_log = logging.getLogger("daffi.aio")
+_log = Logger("daffi.aio")
 # What one turn gives to what has come: seconds, and functions, each of which may have something
 # to send on a connection of its own.
 _AT_A_STRETCH = 0.001

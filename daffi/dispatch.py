@@ -10,7 +10,6 @@ Names, addresses and how a caller waits may not live here. Imports the engine, `
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Callable, Coroutine, Iterable
 from contextvars import Context, ContextVar, copy_context
@@ -21,13 +20,13 @@ from daffi._native import Job, Mailbox, Parking, Pending
 from daffi.exceptions import MessageTooLarge, SerializationError
 from daffi.failures import describe
 from daffi.formats import SerdeFormat, dumps, pack_result, unpack_arguments
+from daffi.log import Logger
 from daffi.loop import Loop, current
 from daffi.registry import Callback
 
 _T = TypeVar("_T")
 _PICKLE = int(SerdeFormat.PICKLE)
-_OPAQUE = int(SerdeFormat.OPAQUE)
-_log = logging.getLogger("daffi.dispatch")
+_log = Logger("daffi.dispatch")
 
 _job: ContextVar[Job] = ContextVar("daffi_job")
 

@@ -8,7 +8,6 @@ loop is woken and how a task is started is given from outside, as a `World`. Imp
 
 from __future__ import annotations
 
-import logging
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine
@@ -19,9 +18,10 @@ from typing import Any, NamedTuple, Protocol
 from daffi._native import Call, Client, Completions, Job, Stream
 from daffi.exceptions import Overloaded, TransmissionFailure
 from daffi.formats import argument_packer, unpack_result
+from daffi.log import Logger
 from daffi.remote import Options, Remote, is_chunk, unpack_cast
 
-_log = logging.getLogger("daffi.remote")
+_log = Logger("daffi.remote")
 _MOST_CHUNKS = 1024  # chunks of one kept stream that may wait without being awaited
 
 

@@ -8,7 +8,6 @@ or formats may live here. Imports `leaving` of ours; asyncio not before the firs
 from __future__ import annotations
 
 import contextlib
-import logging
 import threading
 import weakref
 from collections.abc import Callable, Coroutine
@@ -16,11 +15,12 @@ from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
 from daffi.leaving import Turn, at_exit
+from daffi.log import Logger
 
 if TYPE_CHECKING:
     import asyncio
 
-_log = logging.getLogger("daffi.loop")
+_log = Logger("daffi.loop")
 _CLOSING = 2.0  # seconds that closing waits for coroutines, and for a blocked loop
 _thread = threading.local()
 _open: weakref.WeakSet[Loop] = weakref.WeakSet()

@@ -8,15 +8,15 @@ of ours: it is given what it reads from.
 from __future__ import annotations
 
 import abc
-import logging
 import threading
 from collections import deque
 from collections.abc import Callable
 from typing import Any, Protocol
 
 from daffi._native import Completions
+from daffi.log import Logger
 
-_log = logging.getLogger("daffi.presence")
+_log = Logger("daffi.presence")
 
 Handler = Callable[[dict[str, str]], Any]
 

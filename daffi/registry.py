@@ -8,7 +8,6 @@ Imports only `daffi.exceptions` of ours.
 from __future__ import annotations
 
 import functools
-import logging
 import os
 import sys
 import threading
@@ -17,11 +16,12 @@ from types import FunctionType, MethodType
 from typing import Any, NamedTuple, TypeVar
 
 from daffi.exceptions import InitializationError
+from daffi.log import Logger
 
 __all__ = ["alias", "callback", "local"]
 
 _T = TypeVar("_T")
-_log = logging.getLogger("daffi.registry")
+_log = Logger("daffi.registry")
 
 _ALIAS = "__daffi_alias__"
 _LOCAL = "__daffi_local__"

@@ -8,7 +8,6 @@ thread may live here. Imports `formats` and `exceptions`.
 from __future__ import annotations
 
 import contextlib
-import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from types import GeneratorType
@@ -16,8 +15,9 @@ from typing import Any, NamedTuple, Protocol
 
 from daffi.exceptions import CallTimeout, SerializationError, TransmissionFailure
 from daffi.formats import SerdeFormat, argument_packer, unpack_result
+from daffi.log import Logger
 
-_log = logging.getLogger("daffi.remote")
+_log = Logger("daffi.remote")
 
 _FOR_EVER = 1e9  # seconds, thirty years
 _MOST_KEPT = 1000  # functions that a proxy keeps; those after them are made each time

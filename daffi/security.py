@@ -7,7 +7,6 @@ instead. Nothing that was asked for to be safe may be ignored. Imports the engin
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Iterable
 from typing import Any
@@ -15,8 +14,9 @@ from typing import Any
 from daffi._native import Token
 from daffi.address import Address, path_text
 from daffi.exceptions import InitializationError
+from daffi.log import Logger
 
-_log = logging.getLogger("daffi.security")
+_log = Logger("daffi.security")
 
 
 ServerTls = tuple[str, str, str | None]  # cert_file, key_file, ca_file

@@ -11,7 +11,6 @@ the engine and `awaited`; no other world's front, and nothing of asyncio.
 from __future__ import annotations
 
 import contextlib
-import logging
 from collections.abc import Callable, Coroutine, Iterator
 from contextvars import Context, copy_context
 from functools import partial
@@ -21,6 +20,7 @@ import trio
 
 from daffi import awaited
 from daffi._native import Call, Completions, Job
+from daffi.log import Logger
 from daffi.signals import heard
 from daffi.tasks import LoopDispatcher
 
@@ -34,7 +34,7 @@ __all__ = [
     "Service",
 ]
 
-_log = logging.getLogger("daffi.trio")
+_log = Logger("daffi.trio")
 _AT_A_STRETCH = 64  # functions that are run before other tasks get a turn
 
 
