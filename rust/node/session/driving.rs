@@ -1,11 +1,11 @@
 //! The connection's task: readiness, heartbeats, peers that stand still.
 
 use std::future::{poll_fn, ready};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Interval, MissedTickBehavior, interval_at};
 
 use super::ending::Over;
 use super::{Pace, Session};
@@ -22,6 +22,21 @@ struct Watch {
     progress: (Instant, u64),
 }
 
+/// When to look at the clock. The connections of a process do so in groups, each in a moment of its
+/// own: what looks after a thousand of them wakes up a few times a second, and never for long.
+fn ticks() -> Interval {
+    const GROUPS: u32 = 16;
+    static FIRST: OnceLock<Instant> = OnceLock::new();
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let period = HEARTBEAT / 2;
+    let group = NEXT.fetch_add(1, Ordering::Relaxed) % GROUPS;
+    let past = FIRST.get_or_init(Instant::now).elapsed().as_nanos() % period.as_nanos();
+    let next = Instant::now() + period + period * group / GROUPS;
+    let mut ticks = interval_at((next - Duration::from_nanos(past as u64)).into(), period);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    ticks
+}
+
 impl Session {
     /// The task of the connection. Returns when it has ended.
     pub(in crate::node) async fn drive(self: Arc<Self>) {
@@ -33,8 +48,7 @@ impl Session {
     }
 
     async fn work(self: &Arc<Self>) -> Over {
-        let mut tick = tokio::time::interval(HEARTBEAT / 2);
-        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut tick = ticks();
         let now = Instant::now();
         let mut watch = Watch { ticked: now, progress: (now, 0) };
         if let Err(over) = self.hand_out_first() {
