@@ -44,13 +44,9 @@ use crate::sync::Mutex;
 
 /// How much one read from below takes, in bytes: at first, and where much comes.
 const SMALL_READ: usize = 4 * 1024;
+const LARGE_READ: usize = 256 * 1024;
 /// How much is encrypted before it is written, in bytes.
-fn envn(name: &'static str, default: usize) -> usize {
-    std::env::var(name).ok().and_then(|v| v.parse().ok()).unwrap_or(default)
-}
-static WRITE: std::sync::LazyLock<usize> = std::sync::LazyLock::new(|| envn("X_WRITE", 256) * 1024);
-static READ: std::sync::LazyLock<usize> = std::sync::LazyLock::new(|| envn("X_READ", 256) * 1024);
-static SPIN: std::sync::LazyLock<u64> = std::sync::LazyLock::new(|| envn("X_SPIN", 0) as u64);
+const WRITE: usize = 256 * 1024;
 /// What the value is made from that only the two ends know.
 const BINDING: &[u8] = b"EXPORTER-daffi";
 
@@ -128,7 +124,7 @@ impl Tls {
     ) -> Result<Self, LinkError> {
         let binding = session.export_keying_material([0; 32], BINDING, None);
         let binding = binding.map_err(|error| LinkError::Protocol(error.to_string()))?;
-        session.set_buffer_limit(Some(*WRITE));
+        session.set_buffer_limit(Some(WRITE));
         let certificate = session.peer_certificates().and_then(<[_]>::first);
         let identity = certificate.filter(|_| verified);
         let identity = identity.map(|der| identity::of(der).unwrap_or_else(|| der.to_vec()));
@@ -155,22 +151,13 @@ impl State {
 
     /// Reads from below.
     fn fetch(&mut self, below: &dyn Link) -> io::Result<()> {
-        let mut result = receive(below, &mut [], &mut self.incoming, self.read);
-        if self.read > SMALL_READ && *SPIN > 0 {
-            let start = std::time::Instant::now();
-            while matches!(&result, Err(e) if e.kind() == ErrorKind::WouldBlock)
-                && start.elapsed() < Duration::from_micros(*SPIN)
-            {
-                std::hint::spin_loop();
-                result = receive(below, &mut [], &mut self.incoming, self.read);
-            }
-        }
+        let result = receive(below, &mut [], &mut self.incoming, self.read);
         match &result {
             Ok((_, 0)) => self.failed = Some(Failed::Cut),
             Ok((_, count)) => {
                 self.short = *count < self.read;
                 if !self.short {
-                    self.read = (self.read * 4).min(*READ);
+                    self.read = (self.read * 4).min(LARGE_READ);
                 }
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock && self.read > SMALL_READ => {
