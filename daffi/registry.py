@@ -324,8 +324,8 @@ def _check_kind(target: Any, name: str) -> None:
 
     if inspect.isgeneratorfunction(target) or inspect.isasyncgenfunction(target):
         raise CallbackTypeError(
-            f"{name} is a generator function, and results can't be streams:"
-            f" return a list, or mark the method @local"
+            f"{name} is a generator function, and results can't be streams: return a list, or"
+            " don't offer it (no @callback; of a class, @local on the method)"
         )
 
 

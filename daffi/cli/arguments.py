@@ -25,7 +25,7 @@ def value(text: str) -> Any:
     """One value; what is no JSON is text."""
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
 
 

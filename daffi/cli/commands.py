@@ -5,9 +5,9 @@ Whatever goes wrong and was foreseen is said in one line. Imports all commands, 
 
 from __future__ import annotations
 
-import os
-import sys
+import traceback
 from collections.abc import Sequence
+from typing import Any
 
 import click
 
@@ -24,7 +24,21 @@ from daffi.cli.top import top
 _WIDTH = 100
 
 
+class _Commands(click.Group):
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command. Whoever reads its results may have seen enough."""
+        try:
+            return super().invoke(ctx)
+        except (BrokenPipeError, SystemExit) as error:
+            # rich, which draws the tables, makes the second one of the first.
+            if not any(isinstance(each, BrokenPipeError) for each in (error, error.__context__)):
+                raise
+            screen.discard()
+            return endings.Exit.DONE
+
+
 @click.group(
+    cls=_Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": _WIDTH},
     epilog="""\b
 Three terminals:
@@ -60,12 +74,14 @@ def run(args: Sequence[str]) -> int:
         return endings.Exit.USAGE
     except (click.Abort, KeyboardInterrupt):
         return 130
-    except BrokenPipeError:
-        # Whoever read the results has seen enough; the exit would try to write the rest.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return endings.Exit.DONE
     except endings.FORESEEN as error:
         if screen.verbose() and (there := endings.traceback(error)):
             screen.tell(there)
-        screen.fail(endings.line(error))
+        screen.fail(endings.line(error, "--router" if args[0] == "serve" else "--url"))
         return endings.code(error)
+    except OSError as error:  # a full disk, mostly
+        screen.discard()
+        if screen.verbose():
+            screen.tell("".join(traceback.format_exception(error)).rstrip())
+        screen.fail(f"it can't go on: {error}")
+        return endings.Exit.RAISED

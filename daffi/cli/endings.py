@@ -76,10 +76,16 @@ _OPTIONS = {
     "app_name": "--name",
     "max_message": "--max-message",
     "allow_pickle=True": "--allow-pickle",
+    "allow_pickle=False": "--no-pickle",
+    "serde=JSON or MSGPACK": "--serde json or msgpack",
     "allowed_origins": "--allowed-origin",
     "allowed_hosts": "--allowed-host",
+    "another port": "another --port",
+    "url together": "--url together",
+    " (connect_timeout)": "",
 }
 _OPTION = re.compile(rf"(?<![\w'])({'|'.join(map(re.escape, _OPTIONS))})(?!\w)")
+_NOBODY = "; is the server up?"  # what nodes ask where nobody listens; then what they can do
 
 
 def named(text: str) -> str:
@@ -87,21 +93,21 @@ def named(text: str) -> str:
     return _OPTION.sub(lambda found: _OPTIONS[found[1]], text)
 
 
-def line(error: BaseException) -> str:
-    """The error in one line."""
+def line(error: BaseException, place: str = "--url") -> str:
+    """The error in one line. `place` is the option that says where the server is."""
     text = " ".join(str(error).split())
-    if isinstance(error, InitializationError):
+    if isinstance(error, (InitializationError, MessageTooLarge, SerdeNotAllowed)):
         text = named(text)
     if isinstance(error, RemoteCallError):
         kind = error.remote_type.rpartition(".")[2]
         if kind and not text.startswith(kind):
             text = f"{kind}: {text}" if text else kind
         return f"{text} (raised by {error.worker})" if error.worker else text
-    if text.startswith("can't connect to "):
-        text = text.partition("; is the server up?")[0]
-        text += "; start a server there (daffi serve, daffi router), or name another with --url"
-    if text.startswith("can't listen on ") and "in use" in text:
-        text += "; take another --port, 0 for a free one"
+    if _NOBODY in text:
+        text = text.partition(_NOBODY)[0]
+        text += f"; start a server there (daffi serve, daffi router), or name another with {place}"
+    if isinstance(error, SerializationError) and "pickle" not in text.lower():
+        text = text.partition("; MSGPACK has them")[0] + "; try --serde msgpack or pickle"
     return text or type(error).__name__
 
 

@@ -6,6 +6,7 @@ rich is imported when the first table is drawn. Imports nothing of ours.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -41,8 +42,9 @@ def table(*columns: str, numbers: bool = True) -> Table:
 
 
 def tell(text: str) -> None:
-    """A line for people, beside the results."""
-    click.echo(text, err=True)
+    """A line for people, beside the results. That nobody reads it changes nothing."""
+    with contextlib.suppress(BrokenPipeError):
+        click.echo(text, err=True)
 
 
 def warn(text: str) -> None:
@@ -67,11 +69,24 @@ def verbose() -> bool:
 def show_json(value: Any, *, lines: bool = True) -> None:
     """A result as JSON, on one line or as people read it; what JSON can't say, as Python does."""
     indent = None if lines else 2
+
+    def text(ascii_only: bool) -> str:
+        try:
+            return json.dumps(
+                value, indent=indent, ensure_ascii=ascii_only, allow_nan=False, default=repr
+            )
+        except (TypeError, ValueError):  # keys that are no text, nan, a value inside of itself
+            return json.dumps(repr(value), ensure_ascii=ascii_only)
+
     try:
-        text = json.dumps(value, indent=indent, ensure_ascii=False, default=repr)
-    except (TypeError, ValueError):  # keys that are no text, a value inside of itself
-        text = json.dumps(repr(value), ensure_ascii=False)
-    click.echo(text)
+        click.echo(text(ascii_only=False))
+    except UnicodeEncodeError:  # letters that the output does not have, half of a pair
+        click.echo(text(ascii_only=True))
+
+
+def discard() -> None:
+    """Forget what could not be written: the exit would try it once more."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def at_terminal() -> bool:

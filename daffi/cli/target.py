@@ -23,6 +23,7 @@ from daffi.life import Node
 from daffi.registry import registry
 
 _SHOWN = 10  # names of what a module has
+_OURS = Path(__file__).parents[1]  # daffi itself
 
 
 class Target(NamedTuple):
@@ -37,11 +38,13 @@ class Target(NamedTuple):
         place, colon, path = text.rpartition(":")
         if not colon or (sys.platform == "win32" and path.startswith(("/", "\\"))):
             place, path = text, ""
-        if not place or not all(part.isidentifier() for part in path.split(".") if path):
+        found = cls(place, path)
+        names = path.split(".") if path else []
+        if (found.file is None and "" in place.split(".")) or not all(map(str.isidentifier, names)):
             raise click.ClickException(
                 f"TARGET is a module, a file.py, or one of them with :object, not {text!r}"
             )
-        return cls(place, path)
+        return found
 
     @property
     def file(self) -> Path | None:
@@ -64,7 +67,7 @@ class Target(NamedTuple):
             module = self._import()
         except click.ClickException:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             if verbose:
                 traceback.print_exc()
             raise click.ClickException(_broken(self.module, error)) from error
@@ -160,7 +163,10 @@ def _methods(target: Any) -> list[Callable[..., Any]]:
 def _broken(module: str, error: BaseException) -> str:
     """Where importing it failed, as far as that is inside of it."""
     kind, text = type(error).__name__, " ".join(str(error).split())
-    frames = traceback.extract_tb(error.__traceback__)
-    ours = [frame for frame in frames if "importlib" not in frame.filename]
-    where = f" in {ours[-1].filename}, line {ours[-1].lineno}" if ours[2:] else ""
+    inside = [
+        f" in {frame.filename}, line {frame.lineno}"
+        for frame in traceback.extract_tb(error.__traceback__)
+        if "importlib" not in frame.filename and _OURS not in Path(frame.filename).parents
+    ]
+    where = inside[-1] if inside else ""
     return f"{module} can't be imported: {kind}: {text}{where} (-v shows the traceback)"

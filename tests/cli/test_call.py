@@ -79,6 +79,31 @@ def test_every_failure_has_its_exit_code(cli: CommandLine, served: Server) -> No
     cli.run(*where, "die").refused(7, "gone")
 
 
+def test_what_a_format_can_not_carry_names_those_that_can(cli: CommandLine) -> None:
+    _, url = cli.up("serve", "builtins:bytes.fromhex")
+    where = ("call", "-u", url, "fromhex", "ff")
+    cli.run(*where).refused(9, "bytes", "--serde msgpack or pickle")
+    assert cli.run(*where, "--serde", "msgpack").json() == "b'\\xff'"
+
+
+def test_what_is_shown_is_always_json(cli: CommandLine, served: Server) -> None:
+    """No number that JSON does not have, and no letter that can't be written."""
+    where = ("call", "-u", served[1], "--serde", "pickle", "back")
+    assert cli.run(*where, "NaN").out == '"[[nan], {}]"\n'
+    assert cli.run(*where, '"\\ud800"').out == '[["\\ud800"], {}]\n'
+    latin = cli.run(*where, "snow: \u2603", env={"PYTHONIOENCODING": "latin-1"})
+    assert latin.out == '[["snow: \\u2603"], {}]\n'
+    deep = "[" * 50_000
+    assert parse([deep]) == ([deep], {})
+
+
+def test_options_are_called_as_they_are_here(cli: CommandLine) -> None:
+    _, url = cli.up("serve", "functions.py", "--no-pickle", "--max-message", "1000")
+    where = ("call", "-u", url, "back")
+    cli.run(*where, "x", "--serde", "pickle").refused(9, "--no-pickle", "--serde json")
+    cli.run(*where, "x" * 1001).refused(8, "--max-message")
+
+
 def test_wrong_usage_is_refused_before_anything_is_called(cli: CommandLine) -> None:
     cli.run("call").refused(2, "FUNCTION", "daffi call --help")
     cli.run("call", "add", "--foo").refused(2, "no such option: --foo")

@@ -62,14 +62,31 @@ def test_completion_for_a_shell(cli: CommandLine) -> None:
     assert "serve" in cli.run(env=words).out
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="its pipes break otherwise")
 def test_a_reader_that_has_seen_enough_is_no_error(cli: CommandLine) -> None:
     _, url = cli.up("serve", "functions.py")
-    shell = f"{sys.executable} -m daffi ls {url} | head -c 1"
-    done = subprocess.run(
-        ["bash", "-c", f"set -o pipefail; {shell}"],
-        capture_output=True, text=True, timeout=30, check=False,
-    )  # fmt: skip
-    assert done.stderr == ""
+    for command in ("ls", "top", "ping --count 1", "bench --help", "top --json"):
+        reader, writer = os.pipe()
+        os.close(reader)
+        done = subprocess.run(
+            [sys.executable, "-m", "daffi", *command.split(), url],
+            stdout=writer, stderr=subprocess.PIPE, text=True, timeout=30, check=False,
+        )  # fmt: skip
+        os.close(writer)
+        assert (done.returncode, done.stderr) == (0, ""), command
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no disk that is always full")
+def test_a_full_disk_is_one_line(cli: CommandLine) -> None:
+    _, url = cli.up("serve", "functions.py")
+    for command in (["ls", url], ["call", "-u", url, "add", "1", "2"]):
+        with open("/dev/full", "w") as full:
+            done = subprocess.run(
+                [sys.executable, "-m", "daffi", *command],
+                stdout=full, stderr=subprocess.PIPE, text=True, timeout=30, check=False,
+            )  # fmt: skip
+        assert done.returncode == 1 and done.stderr.count("\n") == 1, done
+        assert "No space left" in done.stderr
 
 
 def test_colours_only_for_people(cli: CommandLine) -> None:

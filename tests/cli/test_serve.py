@@ -52,6 +52,10 @@ def test_an_object_is_all_that_is_offered(cli: CommandLine) -> None:
 def test_targets_that_can_not_be_served(cli: CommandLine) -> None:
     (cli.folder / "empty.py").write_text("x = 1\n")
     (cli.folder / "broken.py").write_text("import sys\n\nprint(undefined)\n")
+    (cli.folder / "endless.py").write_text(
+        "from daffi import callback\n\n@callback\ndef count():\n    yield 1\n"
+    )
+    (cli.folder / "leaves.py").write_text("raise SystemExit('no settings')\n")
     (cli.folder / "needy.py").write_text("import not_installed\n")
     (cli.folder / "node.py").write_text("from daffi import Service\napp = Service('app')\n")
     for target, *words in (
@@ -60,6 +64,9 @@ def test_targets_that_can_not_be_served(cli: CommandLine) -> None:
         ("nope.deeper", "no module 'nope'"),
         ("empty.py", "@callback", "empty.py:function"),
         ("broken.py", "NameError", "broken.py, line 3", "-v"),
+        ("endless.py", "generator", "endless.py, line 3"),
+        ("leaves.py", "SystemExit: no settings", "leaves.py, line 1"),
+        ("..", "TARGET"),
         ("needy.py", "not_installed"),
         ("functions:nope", "no 'nope'", "divide"),
         ("functions:a-b", "TARGET"),
@@ -76,15 +83,20 @@ def test_options_that_contradict_each_other(cli: CommandLine) -> None:
     router = ("--router", "tcp://127.0.0.1:1")
     cli.run(*serve, *router, "--port", "3").refused(2, "--port")
     cli.run(*serve, *router, "--allowed-host", "x").refused(2, "--allowed-host")
-    cli.run(*serve, *router, "--wait", "0").refused(3, "can't connect to 127.0.0.1:1")
+    cli.run(*serve, *router, "--wait", "0").refused(
+        3, "can't connect to 127.0.0.1:1", "another with --router"
+    )
     cli.run("router", "--port", "1", "--unix", "x").refused(3, "one address", "--unix")
+    cli.run("router", "--port", "1", "--url", "tcp://h:1").refused(3, "and --port and --url")
     cli.run("router", "--tls-cert", "x").refused(3, "--tls-key")
     cli.run("router", "--port", "99999").refused(2, "--port")
 
 
 def test_a_port_in_use_is_one_line(cli: CommandLine, routed: Server) -> None:
     port = routed[1].rpartition(":")[2]
-    cli.run("router", "--port", port).refused(3, port, "in use", "--port")
+    done = cli.run("router", "--port", port)
+    done.refused(3, port, "in use", "another --port")
+    assert done.err.count("0 for a free one") == 1
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no Unix sockets")
@@ -115,7 +127,9 @@ def test_a_secret_comes_from_a_file_or_the_environment(cli: CommandLine) -> None
     for more, env in ways:
         assert cli.run("call", "-u", url, *more, "add", "1", "2", env=env) == (0, "3\n", "")
     cli.run("call", "-u", url, "add", "1", "2").refused(4, "--token-file", "DAFFI_TOKEN")
-    cli.run("ping", url, env={"DAFFI_TOKEN": "wrong"}).refused(4)
+    refused = cli.run("ping", url, env={"DAFFI_TOKEN": "wrong"})
+    refused.refused(4, "--token-file")
+    assert "start a server" not in refused.err, "there is one"
     cli.run("ping", url, "--token-file", "nope").refused(2, "nope", "No such file")
     (cli.folder / "empty").touch()
     cli.run("ping", url, "--token-file", "empty").refused(2, "is empty")
@@ -201,6 +215,8 @@ def test_tls_from_end_to_end(cli: CommandLine, certificates: Certificates) -> No
     assert url.startswith("tls://")
     cli.up("serve", "functions.py", "--router", url, "--tls-ca", authority, "--name", "w")
     assert cli.run("call", "-u", url, "--tls-ca", authority, "add", "1", "2") == (0, "3\n", "")
-    cli.run("ping", url.replace("tls", "tcp")).refused(3, "TLS", "--tls")
+    plain = cli.run("ping", url.replace("tls", "tcp"))
+    plain.refused(3, "TLS", "--tls")
+    assert "start a server" not in plain.err
     unverified = cli.run("ping", url, "--count", "1")
     assert unverified.code == 0 and "daffi: no --tls-ca for tls://" in unverified.err
