@@ -246,7 +246,7 @@ SMOKE := $(CURDIR)/tests/smoke/smoke.py
 build/wheels/sdist/.built: $(SOURCES) | $(READY)
 	@rm -rf $(@D) && $(BIN)/maturin sdist --out $(@D) && touch $@
 
-build/wheels/npm/.built: $(wildcard js/*.js js/*.json js/*.md) LICENSE
+build/wheels/npm/.built: $(wildcard js/*.js js/*.json js/*.md) js/LICENSE
 	@rm -rf $(@D) && mkdir -p $(@D) && cd js && npm pack --silent --pack-destination ../$(@D)
 	@touch $@
 
@@ -276,5 +276,6 @@ build/alone-sdist/.tried: build/wheels/sdist/.built tests/smoke/smoke.py
 smoke-js: build/alone-$(VERSION)/.tried $(if $(NODE_OK),build/wheels/npm/.built)
 	@$(if $(NODE_OK),rm -rf build/alone-js && mkdir -p build/alone-js && cp tests/smoke/smoke.mjs build/alone-js \
 		&& cd build/alone-js && npm init --yes > /dev/null && npm install --silent ../wheels/npm/*.tgz ws@8 \
+		&& ls node_modules/daffi/README.md node_modules/daffi/LICENSE > /dev/null \
 		&& node smoke.mjs ../alone-$(VERSION)/bin/python $(SMOKE),$(call \
 		missing,Node 20.19 or later is missing))

@@ -89,6 +89,12 @@ def test_the_version_is_the_same_everywhere() -> None:
     assert {*said, newest[1]} == {daffi.__version__}, "as in Cargo.toml"
 
 
+def test_the_javascript_package_has_the_licence_too() -> None:
+    checkout = Path(__file__).resolve().parent.parent
+    licences = {(checkout / path).read_text("utf-8") for path in ("LICENSE", "js/LICENSE")}
+    assert len(licences) == 1
+
+
 @pytest.mark.parametrize("name", EXCEPTIONS)
 def test_exceptions_can_be_caught_as_their_kinds(name: str) -> None:
     kind = getattr(exceptions, name)
