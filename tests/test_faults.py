@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
 import pytest
 from gates import Gate, new_gate
-from sites import Site, engine_alone, over_router, over_tcp_and_tls
+from sites import Site, engine_alone, over_router, over_service, over_tcp_and_tls
 from worlds import World
 
 from daffi.exceptions import Disconnected
@@ -132,3 +133,31 @@ async def test_one_who_does_not_read_harms_nobody(world: World, site: Site, prox
     # Its stop would wait for answers until the silence is long enough.
     proxy.refuse = True
     await world.thread(proxy.reset)
+
+
+@over_service
+async def test_items_that_grow_wait_for_a_slow_line(world: World, site: Site, proxies: Any) -> None:
+    """Many small ones may be far ahead; large ones that come then are too much for the line."""
+    proxy = proxies(site.server.port)
+    conn = await join_by(site, proxy)
+    made = 0
+
+    def items() -> Iterator[bytes]:
+        nonlocal made
+        for made in range(5_000):
+            if made == 3_000:
+                proxy.latency = 0.2
+            yield bytes(60_000 if made >= 3_000 else 10)
+
+    running = world.begin(conn.stream_nowait(serde="PICKLE").nothing, items())
+    await world.until(lambda: made > 3_000)
+    last = -1
+    while last != made:  # the producer comes to rest
+        last = made
+        await world.sleep(0.3)
+    assert not running.done() and made < 4_000
+    assert site.nodes["proxied"].stats()["bytes_queued"] < 20_000_000
+    proxy.latency = 0.0
+    await running.result(within=30)
+    await site.settled()
+    assert proxy.connections == 1

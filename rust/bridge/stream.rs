@@ -155,6 +155,8 @@ enum Stage {
     Credit(Message),
     /// It is large, and being sent.
     Sending(Arc<Session>, u64),
+    /// It is on its way, and too much else with it.
+    Crowded(Arc<Session>),
     /// It waits until it has run.
     Run,
     Done,
@@ -185,6 +187,9 @@ impl Waitable for Item {
                     let pace = if inner.acknowledged { Pace::Now } else { Pace::Bulk };
                     match inner.pending.item(message, pace) {
                         Some((session, Some(transfer))) => Stage::Sending(session, transfer),
+                        Some((session, None)) if !inner.acknowledged && session.is_crammed() => {
+                            Stage::Crowded(session)
+                        }
                         Some((_, None)) if !inner.acknowledged => Stage::Done,
                         // Without a connection the stream ends by itself, with its failure.
                         _ => Stage::Run,
@@ -196,6 +201,13 @@ impl Waitable for Item {
                         return false;
                     }
                     if inner.acknowledged { Stage::Run } else { Stage::Done }
+                }
+                Stage::Crowded(session) => {
+                    if !ended && !session.has_room(&self.wake) {
+                        self.stage = Stage::Crowded(session);
+                        return false;
+                    }
+                    Stage::Done
                 }
                 Stage::Run if slot.allowed() <= self.number || !inner.acknowledged => {
                     self.stage = Stage::Run;
@@ -209,7 +221,7 @@ impl Waitable for Item {
     fn deadline(&self) -> Option<Instant> {
         self.clock.deadline.or_else(|| match self.stage {
             Stage::Opening | Stage::Credit(_) => self.inner.pending.stranded_until(),
-            Stage::Sending(..) | Stage::Run | Stage::Done => None,
+            Stage::Sending(..) | Stage::Crowded(_) | Stage::Run | Stage::Done => None,
         })
     }
 

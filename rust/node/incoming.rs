@@ -144,9 +144,7 @@ impl Incoming {
 
     /// A stream gave its credit back when it was opened.
     fn no_longer_waits(&self) {
-        if self.inflow.is_none() {
-            self.worker.begun(self.head.id, self.size);
-        }
+        self.worker.begun(self.inflow.is_none().then_some((self.head.id, self.size)));
     }
 
     fn close(&mut self, outcome: Result<Message, Failure>) {

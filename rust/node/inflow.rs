@@ -5,10 +5,12 @@ use crate::sync::Mutex;
 
 use super::worker::{Run, Style, Worker};
 use super::{Message, Origin};
-use crate::wire::{Credit, Failure, FailureKind, Flags, Format, Frame, Kind, Ran, STREAM_WINDOW};
+use crate::wire::{
+    Credit, Failure, FailureKind, Flags, Format, Frame, Kind, Ran, SMALL_WINDOW, STREAM_WINDOW,
+};
 
-/// The mean size, in bytes, up to which the items of a stream are small.
-const SMALL_ITEM: u64 = 8 * 1024;
+/// The size, in bytes, up to which an item of a stream is small.
+const SMALL_ITEM: usize = 8 * 1024;
 
 /// A stream that came for us: its items run one at a time, in their order.
 pub(super) struct Inflow {
@@ -30,18 +32,16 @@ struct State {
     came: u64,
     done: u64,
     granted: u64,
-    /// Bytes of all that came.
-    bytes: u64,
+    /// The largest that came, in bytes.
+    largest: usize,
 }
 
 impl State {
-    /// How many items may come ahead of those that have run: more where they are small, so that
-    /// who sends and who runs them never wait for each other.
+    /// How many items may come ahead of those that have run: more once many have come and all were
+    /// small, so that who sends and who runs them never wait for each other.
     fn window(&self) -> u64 {
-        match self.bytes.checked_div(self.came) {
-            Some(mean) if mean <= SMALL_ITEM => STREAM_WINDOW * 8,
-            _ => STREAM_WINDOW,
-        }
+        let small = self.came >= STREAM_WINDOW && self.largest <= SMALL_ITEM;
+        if small { SMALL_WINDOW } else { STREAM_WINDOW }
     }
 }
 
@@ -68,7 +68,7 @@ impl Inflow {
             state.ended = true;
         } else {
             state.came += 1;
-            state.bytes += message.weight() as u64;
+            state.largest = state.largest.max(message.weight());
             if state.came > state.granted {
                 drop(state);
                 let text = "an item of a stream that no credit allows";

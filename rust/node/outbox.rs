@@ -297,11 +297,12 @@ impl Outbox {
         bytes
     }
 
-    /// Nothing has been written for a while: gives back what only a burst needs.
+    /// Nothing has been written for a while: gives back what only a burst needs. What still waits
+    /// for the link stays.
     pub(super) fn rest(&mut self) {
         self.batch.chunks = Vec::new();
         for runs in [&mut self.small, &mut self.batch.runs] {
-            if runs.capacity() > MAX_IDLE_RUNS {
+            if runs.is_empty() && runs.capacity() > MAX_IDLE_RUNS {
                 *runs = VecDeque::new();
             }
         }

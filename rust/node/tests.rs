@@ -18,6 +18,7 @@ mod odd;
 mod pickles;
 mod rules;
 mod stopping;
+mod streams;
 mod talking;
 mod trust;
 
@@ -34,7 +35,7 @@ use super::session::{Parts, Role, Session};
 use super::{Large, Message, Source, VecLanding, VecLandings};
 use crate::link::{Address, Link, Listener, connect, receive};
 use crate::wire::{
-    Decoder, Failure, FieldsBuilder, Format, Frame, Key, Kind, Limits, MAX_FRAME, PREAMBLE,
+    Decoder, Failure, FieldsBuilder, Format, Frame, Hello, Key, Kind, Limits, MAX_FRAME, PREAMBLE,
     PREAMBLE_LEN, Segment, Welcome,
 };
 
@@ -192,6 +193,25 @@ struct Bare {
 impl Bare {
     fn new(link: Box<dyn Link>) -> Self {
         Self { link, decoder: Decoder::new(MAX_FRAME) }
+    }
+
+    /// A member without functions.
+    async fn join(address: &Address) -> Self {
+        let mut bare = Self::new(connect(&address.clone().into()).await.unwrap());
+        let hello = Hello {
+            name: "bare".into(),
+            incarnation: [7; 16].into(),
+            functions: Vec::new(),
+            formats: vec![2],
+            capabilities: Vec::new(),
+            limits: Limits { max_message: 1 << 20, calls: 1, bytes: 1 << 20 },
+            watch: false,
+        };
+        let hello = Frame::new(Kind::Hello, 0).with_body(hello.encode());
+        bare.say(&[&PREAMBLE[..], &hello.encode()].concat()).await;
+        bare.hear_preamble().await;
+        assert_eq!(bare.hear().await.unwrap().kind, Kind::Welcome);
+        bare
     }
 
     async fn say(&self, bytes: &[u8]) {

@@ -37,9 +37,9 @@ pub enum Style {
 /// Where what a worker says goes.
 pub(super) trait Uplink: Send + Sync + 'static {
     fn send(&self, message: Message, pace: Pace);
-    /// A call of this size no longer waits here. `more` says whether others wait, which will be
-    /// told of later.
-    fn begun(&self, id: u64, bytes: usize, more: &dyn Fn() -> bool);
+    /// A call of this id and size no longer waits here, or an item of a stream, which counts for
+    /// nothing. `more` says whether others wait, which will be told of later.
+    fn begun(&self, call: Option<(u64, usize)>, more: &dyn Fn() -> bool);
 }
 
 /// What is known of a call while it waits or runs.
@@ -136,7 +136,7 @@ impl Worker {
             Kind::Open => {
                 let inflow = Inflow::new(message.frame, origin.clone());
                 self.inflows.lock().insert(id, Arc::clone(&inflow));
-                self.begun(id, 0);
+                self.begun(Some((id, 0)));
                 inflow.open(self);
             }
             Kind::Item | Kind::End => {
@@ -196,9 +196,10 @@ impl Worker {
         inflow.is_some()
     }
 
-    /// A call of this size no longer waits here; it is not counted in `waiting` any more.
-    pub(super) fn begun(&self, id: u64, bytes: usize) {
-        self.uplink.begun(id, bytes, &|| self.waiting.load(Ordering::Acquire) > 0);
+    /// A call, or an item of a stream, no longer waits here; it is not counted in `waiting` any
+    /// more.
+    pub(super) fn begun(&self, call: Option<(u64, usize)>) {
+        self.uplink.begun(call, &|| self.waiting.load(Ordering::Acquire) > 0);
     }
 
     pub(super) fn send(&self, message: Message) {

@@ -44,6 +44,8 @@ pub const MAX_FIELDS: usize = 60 * 1024;
 pub const TRANSFER_WINDOW: u64 = 4 * 1024 * 1024;
 /// How many items an unacknowledged stream may be ahead of what its worker has run.
 pub const STREAM_WINDOW: u64 = 256;
+/// The same for one whose items are all small.
+pub const SMALL_WINDOW: u64 = 2048;
 /// A list of members whose body is shorter than this, in bytes, is the last of its pages.
 pub const MEMBERS_PAGE: usize = 256 * 1024;
 /// The longest name of a member or a function, in bytes.

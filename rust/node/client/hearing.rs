@@ -176,7 +176,8 @@ impl Uplink for ClientUplink {
         }
     }
 
-    fn begun(&self, _id: u64, bytes: usize, _more: &dyn Fn() -> bool) {
+    fn begun(&self, call: Option<(u64, usize)>, _more: &dyn Fn() -> bool) {
+        let Some((_, bytes)) = call else { return };
         let credit = self.ledger.lock().note(bytes);
         if let (Some(credit), Some(session)) = (credit, self.session.upgrade()) {
             session.send(credit.frame(), Pace::Soon);

@@ -130,13 +130,13 @@ impl Uplink for LocalUplink {
         });
     }
 
-    fn begun(&self, id: u64, _bytes: usize, more: &dyn Fn() -> bool) {
+    fn begun(&self, call: Option<(u64, usize)>, more: &dyn Fn() -> bool) {
         let mut begun = self.begun.lock();
-        begun.push(id);
-        let several = begun.len() >= MOST_BEGUN;
+        begun.extend(call.map(|(id, _)| id));
+        let (some, several) = (!begun.is_empty(), begun.len() >= MOST_BEGUN);
         drop(begun);
         // Asked after it was noted: of two that begin at once, the later one tells of both.
-        if several || !more() {
+        if several || some && !more() {
             self.with_hub(Pace::Soon, |_, _, _| {});
         }
     }

@@ -110,6 +110,16 @@ fn only_heartbeats_and_credit_overtake() {
 }
 
 #[test]
+fn resting_takes_nothing_of_what_still_waits() {
+    let mut outbox = Outbox::default();
+    (0..1000).for_each(|id| assert!(outbox.push(frame(Kind::Call, id, 20_000)).is_none()));
+    assert!(outbox.has_more(), "some of it is in the batch now, the rest is not");
+    outbox.rest();
+    assert!(order(&mut outbox).into_iter().eq((0..1000).map(|id| (Kind::Call, id))));
+    assert_eq!(outbox.queued, 0);
+}
+
+#[test]
 fn cancelling_a_stream_aborts_its_items_but_no_answer_of_that_number() {
     let mut outbox = Outbox::default();
     let item = outbox.push(large(Kind::Item, 5, &[WHOLE * 2])).unwrap();

@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use super::talking::Site;
 use super::{Bare, PATIENCE, addresses};
-use crate::link;
-use crate::wire::{FailureKind, Frame, Hello, Kind, Limits, PREAMBLE};
+use crate::wire::{FailureKind, Kind};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_service_with_calls_that_wait_stops_when_its_time_is_over() {
@@ -27,20 +26,7 @@ async fn a_service_with_calls_that_wait_stops_when_its_time_is_over() {
 async fn whoever_joins_a_server_waits_for_its_goodbyes() {
     for address in addresses() {
         let site = Site::new(address, true).await;
-        let mut bare = Bare::new(link::connect(&site.address.clone().into()).await.unwrap());
-        let hello = Hello {
-            name: "bare".into(),
-            incarnation: [7; 16].into(),
-            functions: Vec::new(),
-            formats: vec![2],
-            capabilities: Vec::new(),
-            limits: Limits { max_message: 1 << 20, calls: 1, bytes: 1 << 20 },
-            watch: false,
-        };
-        let hello = Frame::new(Kind::Hello, 0).with_body(hello.encode());
-        bare.say(&[&PREAMBLE[..], &hello.encode()].concat()).await;
-        bare.hear_preamble().await;
-        assert_eq!(bare.hear().await.unwrap().kind, Kind::Welcome);
+        let mut bare = Bare::join(&site.address).await;
         let server = Arc::clone(&site.server);
         let stopping = tokio::spawn(async move { server.stop(PATIENCE, 0).await });
         assert_eq!(bare.hear_more().await.unwrap().kind, Kind::Goodbye);

@@ -203,7 +203,12 @@ impl Site {
         tokio::time::timeout(PATIENCE, waiting).await.unwrap();
     }
 
-    async fn stop(self) {
+    /// Takes the calls that are held.
+    pub(super) fn take_held(&self) -> Vec<Incoming> {
+        std::mem::take(&mut *self.functions.held.lock())
+    }
+
+    pub(super) async fn stop(self) {
         let drain = Duration::from_secs(5);
         let until = Instant::now() + PATIENCE;
         loop {
