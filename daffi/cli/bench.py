@@ -50,6 +50,7 @@ Examples:
 )
 @click.option(
     "--concurrency",
+    metavar="N",
     type=click.IntRange(min=1),
     default=100,
     show_default=True,

@@ -91,7 +91,10 @@ _client = _all(
 _server = _all(
     click.option("--host", metavar="HOST", help="Where to listen; 127.0.0.1 if not given."),
     click.option(
-        "--port", type=click.IntRange(0, 65535), help=f"{PORT} if not given; 0 takes a free one."
+        "--port",
+        metavar="PORT",
+        type=click.IntRange(0, 65535),
+        help=f"{PORT} if not given; 0 takes a free one.",
     ),
     click.option("--url", metavar="URL", help="Both in one, or unix:///path; DAFFI_URL otherwise."),
     click.option("--unix", metavar="PATH", help="Listen on a Unix socket instead."),
@@ -115,7 +118,10 @@ _server = _all(
         help="A name by which pages may call this server; may be repeated.",
     ),
     click.option(
-        "--max-message", metavar="BYTES", type=click.IntRange(min=1), help="The largest message."
+        "--max-message",
+        metavar="BYTES",
+        type=click.IntRange(min=1),
+        help="The largest message; 1 GiB if not given.",
     ),
     _name,
     _verbose,

@@ -21,7 +21,14 @@ Examples:
 """
 )
 @options.client(argument=True)
-@click.option("--count", type=click.IntRange(min=1), default=4, show_default=True)
+@click.option(
+    "--count",
+    metavar="N",
+    type=click.IntRange(min=1),
+    default=4,
+    show_default=True,
+    help="How many answers.",
+)
 @click.option(
     "--interval",
     metavar="SECONDS",

@@ -26,19 +26,26 @@ Examples:
 """
 )
 @click.argument("target", metavar="TARGET")
-@click.option("--router", metavar="URL", help="Join this Router as a worker, instead of listening.")
+@click.option(
+    "--router",
+    metavar="URL",
+    help="Join this Router as a worker, instead of listening. --tls-ca is then the CA of its"
+    " certificate, --tls-cert one of our own to show.",
+)
 @options.server
 @click.option(
     "--tls-hostname", "hostname", metavar="NAME", help="The name in the Router's certificate."
 )
 @click.option(
     "--workers",
+    metavar="N",
     type=click.IntRange(min=1),
     help="How many functions may run at once, in one process; 1 if not given.",
 )
 @click.option(
     "--processes",
     "count",
+    metavar="N",
     type=click.IntRange(min=1),
     default=1,
     help="So many workers at a Router, each a process of its own; one that dies is started again.",

@@ -40,6 +40,7 @@ Examples:
 )
 @click.option(
     "--count",
+    metavar="N",
     type=click.IntRange(min=1),
     help="End after so many; on a terminal, and with --json, it goes on until Ctrl-C otherwise.",
 )
