@@ -60,9 +60,9 @@ Examples:
 def bench(
     client: dict[str, Any], called: str | None, seconds: float, concurrency: int, as_json: bool
 ) -> None:
-    """Measure calls to a server that is up: how long one takes, and how many there can be.
+    """Measure calls to a server that is up.
 
-    It calls in earnest: other work on the same machines makes it slower, and the other way round.
+    How long one takes, and how many there can be. It calls in earnest: other work on the same machines makes it slower, and the other way round.
     """
     rows: list[dict[str, Any]] = []
 
