@@ -13,7 +13,7 @@ use crate::sync::MutexGuard;
 const BULK: usize = 32 * 1024;
 
 impl Session {
-    /// Writes what is in the outbox, now or soon.
+    /// Writes what is in the outbox, or sees to it that it is written, as `pace` says.
     pub(in crate::node) fn flush(&self, pace: Pace) {
         if holding::keep(self) {
             return;
