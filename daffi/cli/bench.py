@@ -62,7 +62,8 @@ def bench(
 ) -> None:
     """Measure calls to a server that is up.
 
-    How long one takes, and how many there can be. It calls in earnest: other work on the same machines makes it slower, and the other way round.
+    How long one takes, and how many there can be. It calls in earnest: other work on the same
+    machines makes it slower, and the other way round.
     """
     rows: list[dict[str, Any]] = []
 

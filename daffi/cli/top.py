@@ -48,7 +48,8 @@ Examples:
 def top(client: dict[str, Any], interval: float, count: int | None, as_json: bool) -> None:
     """Watch calls, errors and queues of a server, live.
 
-    What came each second, what is under way and what waits. The counters are the server's own: of a Router they are about all of its workers.
+    What came each second, what is under way and what waits. The counters are the server's own: of
+    a Router they are about all of its workers.
     """
     node = Client(**client)
     live = screen.at_terminal() and not as_json and count is None
