@@ -15,6 +15,12 @@ import daffi
 COMMANDS = ("router", "serve", "call", "ls", "top", "ping", "bench")
 
 
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is installed runs, not what lies in the current folder."""
+    monkeypatch.chdir(tmp_path)
+
+
 def test_the_version(cli: CommandLine) -> None:
     assert cli.run("--version") == (0, f"daffi {daffi.__version__}\n", "")
 
@@ -47,11 +53,9 @@ def test_without_the_extra_one_line_says_what_to_install(tmp_path: Path, missing
     assert "pip install 'daffi[cli]'" in done.stderr
 
 
-def test_importing_daffi_brings_no_command_line(tmp_path: Path) -> None:
+def test_importing_daffi_brings_no_command_line() -> None:
     code = "import sys, daffi; print({'daffi.cli', 'click', 'rich'} & sys.modules.keys())"
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
 
 
