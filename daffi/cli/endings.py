@@ -82,7 +82,6 @@ _OPTIONS = {
     "allowed_hosts": "--allowed-host",
     "another port": "another --port",
     "url together": "--url together",
-    " (connect_timeout)": "",
 }
 _OPTION = re.compile(rf"(?<![\w'])({'|'.join(map(re.escape, _OPTIONS))})(?!\w)")
 _NOBODY = "; is the server up?"  # what nodes ask where nobody listens; then what they can do
@@ -97,7 +96,7 @@ def line(error: BaseException, place: str = "--url") -> str:
     """The error in one line. `place` is the option that says where the server is."""
     text = " ".join(str(error).split())
     if isinstance(error, (InitializationError, MessageTooLarge, SerdeNotAllowed)):
-        text = named(text)
+        text = named(text).replace(" (connect_timeout)", "")  # no option here
     if isinstance(error, RemoteCallError):
         kind = error.remote_type.rpartition(".")[2]
         if kind and not text.startswith(kind):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -60,6 +61,13 @@ def test_nobody_there_is_one_line(cli: CommandLine) -> None:
     for command in ("ls", "top", "ping", "bench"):
         cli.run(command, "tcp://127.0.0.1:1").refused(3, "127.0.0.1:1", "daffi router")
     cli.run("ls", "tcp://127.0.0.1:1", "-u", "tcp://127.0.0.1:1").refused(2, "twice")
+
+
+def test_a_server_that_says_nothing_is_one_line(cli: CommandLine) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"tcp://127.0.0.1:{silent.getsockname()[1]}"
+        done = cli.run("ping", url, "--timeout", "0.2")
+    done.refused(3, "no answer within 0.2 s; is it a server of daffi")
 
 
 def test_top_counts_calls_and_errors_of_a_worker(cli: CommandLine, routed: Server) -> None:
