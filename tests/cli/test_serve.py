@@ -64,7 +64,7 @@ def test_targets_that_can_not_be_served(cli: CommandLine) -> None:
         ("nope.deeper", "no module 'nope'"),
         ("empty.py", "@callback", "empty.py:function"),
         ("broken.py", "NameError", "broken.py, line 3", "-v"),
-        ("endless.py", "generator", "endless.py, line 3"),
+        ("endless.py", "generator", "endless.py, line "),  # 3.10 has another than later ones
         ("leaves.py", "SystemExit: no settings", "leaves.py, line 1"),
         ("..", "TARGET"),
         ("needy.py", "not_installed"),
