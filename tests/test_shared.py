@@ -68,10 +68,13 @@ async def test_who_shares_a_stream_hears_that_it_was_given_up(
     first = world.begin(stream.shared_wait, item)
     await world.until(lambda: gate.inside == 1)
     second = world.begin(stream.shared_wait, item)
-    with pytest.raises(CallTimeout):
-        await first.result()
-    with pytest.raises(DaffiError):
-        await second.result()
+    failed = []
+    for sent in (first, second):
+        with pytest.raises(DaffiError) as caught:
+            await sent.result()
+        failed.append(caught.type)
+    # On a busy machine the second may be the first to find that its time is over.
+    assert CallTimeout in failed
     gate.open()
     await site.settled()
     assert gate.entered == 1
