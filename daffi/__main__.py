@@ -12,9 +12,9 @@ import sys
 def main() -> None:
     """Run the command line, and end with its exit code."""
     try:
-        import click  # noqa: F401
-        import rich  # noqa: F401
-        import watchfiles  # noqa: F401
+        import click  # noqa: F401 - is it there?
+        import rich  # noqa: F401 - is it there?
+        import watchfiles  # noqa: F401 - is it there?
     except ModuleNotFoundError as error:
         said = f"daffi: {error.name} is missing: pip install 'daffi[cli]' brings the command line"
         sys.exit(said)

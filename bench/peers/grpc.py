@@ -26,7 +26,7 @@ def target(order: Order) -> str:
     return "{host}:{port}".format(**order["address"])
 
 
-class _Far(SERVICES.FarServicer):  # type: ignore[misc, name-defined]
+class _Far(SERVICES.FarServicer):  # type: ignore[misc, name-defined]  # made at run time
     def Add(self, pair: Any, _context: Any) -> Any:
         return PROTOS.Sum(value=pair.left + pair.right)
 

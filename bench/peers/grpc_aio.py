@@ -17,7 +17,7 @@ from bench.peers.grpc import LARGE, PROTOS, SERVICES, VERSION, target
 __all__ = ["VERSION", "connect", "serve"]
 
 
-class _Far(SERVICES.FarServicer):  # type: ignore[misc]
+class _Far(SERVICES.FarServicer):  # type: ignore[misc]  # made at run time
     async def Add(self, pair: Any, _context: Any) -> Any:
         return PROTOS.Sum(value=pair.left + pair.right)
 

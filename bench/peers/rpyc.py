@@ -19,7 +19,7 @@ from bench.pace import Order
 VERSION = f"RPyC {version('rpyc')}"
 
 
-class _Far(rpyc.Service):  # type: ignore[misc]
+class _Far(rpyc.Service):  # type: ignore[misc]  # has no types
     def exposed_add(self, left: int, right: int) -> int:
         return left + right
 

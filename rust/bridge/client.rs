@@ -24,7 +24,8 @@ use super::{errors, facts};
 use crate::node::{self, Call, ClientOptions, Target};
 use crate::wire::{Failure, Flags, Kind, Member, Question};
 
-/// How long a list of members, or of what is counted, may take, and how long one that only explains an error.
+/// How long a list of members, or of what is counted, may take, and how long one that only
+/// explains an error.
 const PATIENCE: Duration = Duration::from_secs(10);
 const BRIEF: Duration = Duration::from_millis(300);
 /// How many calls that nobody waits for may wait to be sent before an event loop gets an error.

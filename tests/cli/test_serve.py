@@ -26,6 +26,14 @@ def until(path: Path) -> None:
         time.sleep(0.01)
 
 
+def until_said(program: Program, words: str) -> None:
+    """Wait until the program has said so on stderr."""
+    deadline = time.monotonic() + 10
+    while words not in program.stderr:
+        assert time.monotonic() < deadline, program.stderr
+        time.sleep(0.01)
+
+
 @pytest.mark.parametrize(
     ("target", "call", "result"),
     [
@@ -148,10 +156,7 @@ def test_the_first_signal_lets_calls_finish(
     caller = cli.start("call", "-u", url, "hold", str(gate))
     until(Path(f"{gate}.begun"))
     program.send_signal(number)
-    deadline = time.monotonic() + 10
-    while "1 call to finish" not in program.stderr:
-        assert time.monotonic() < deadline, program.stderr
-        time.sleep(0.01)
+    until_said(program, "1 call to finish")
     gate.touch()
     assert (caller.line(), caller.wait(), program.wait()) == ('"held"', 0, 0)
 
@@ -165,10 +170,7 @@ def test_the_second_signal_ends_it_at_once(
     caller = cli.start("call", "-u", url, "hold", str(gate))
     until(Path(f"{gate}.begun"))
     program.send_signal(number)
-    deadline = time.monotonic() + 10
-    while "once more" not in program.stderr:
-        assert time.monotonic() < deadline, program.stderr
-        time.sleep(0.01)
+    until_said(program, "once more")
     program.send_signal(number)
     assert program.wait(5) == -number
     assert caller.wait(15) == 7
