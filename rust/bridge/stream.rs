@@ -11,8 +11,7 @@ use super::outgoing::Clock;
 use super::payload::{self, Lending};
 use super::wait::Waitable;
 use super::waiter::Waiter;
-use crate::node::Lost;
-use crate::node::{Message, Pace, Pending, Session, Wake};
+use crate::node::{Lost, Message, Pace, Pending, Reading, SOLO, Session, Wake};
 use crate::wire::{FieldsBuilder, Frame, Key, Kind};
 
 /// One stream to one worker. Dropping it ends it.
@@ -223,6 +222,11 @@ impl Waitable for Item {
             Stage::Opening | Stage::Credit(_) => self.inner.pending.stranded_until(),
             Stage::Sending(..) | Stage::Crowded(_) | Stage::Run | Stage::Done => None,
         })
+    }
+
+    fn reading(&self) -> Option<Reading> {
+        let often = self.inner.acknowledged && self.inner.state.lock().sent >= SOLO.into();
+        often.then(|| self.inner.pending.reading_alone()).flatten()
     }
 
     fn finish(&mut self, py: Python<'_>) -> PyResult<Py<PyAny>> {

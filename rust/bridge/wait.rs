@@ -157,11 +157,6 @@ pub(super) fn park(
         py.detach(crate::node::let_go);
     }
     let own = reading.map(|reading| (reading, ThreadWake::own()));
-    let read = |until: Instant| {
-        let Some((reading, wake)) = &own else { return false };
-        let called = || seat.is_some_and(Seat::is_called);
-        wake.bell().is_some_and(|bell| reading.wait(bell, until, called))
-    };
     loop {
         let woken = py.detach(|| {
             let slice = Instant::now() + SLICE;
@@ -179,7 +174,11 @@ pub(super) fn park(
                 }
                 let slice = if hears { slice } else { now + LOOK };
                 let until = deadline.map_or(slice, |deadline| deadline.min(slice));
-                if !read(until) {
+                let done = || seat.is_some_and(Seat::is_called) || matches!(look(), Look::Ready);
+                let read = own.as_ref().is_some_and(|(reading, wake)| {
+                    wake.bell().is_some_and(|bell| reading.wait(bell, until, done))
+                });
+                if !read {
                     std::thread::park_timeout(until - now);
                 }
             }

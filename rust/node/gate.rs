@@ -9,10 +9,10 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 /// The longest spin: an answer through a Router comes within it, if its worker spins too.
-pub(super) const SPIN: Duration = Duration::from_micros(100);
-/// Where answers take longer than this on average, in nanoseconds, spinning is not tried. What a
-/// call takes without it: it halves that.
-const SLOW: u64 = 200_000;
+pub(super) const SPIN: Duration = Duration::from_micros(200);
+/// Where answers take longer than this on average, in nanoseconds, spinning is not tried. That is
+/// what they take without it, which is twice as long.
+const SLOW: u64 = 400_000;
 /// How many tries are judged at once, and how many after they have paid.
 const WINDOW: (u32, u32) = (256, 32);
 /// For how many calls the gate is shut where they have not paid: 32 times the gap, which doubles.
@@ -90,11 +90,24 @@ impl Gate {
     }
 }
 
-/// Whether this process may use two processors at once, and nobody has said `DAFFI_SPIN=0`.
+/// Whether nobody has said `DAFFI_SPIN=0`, and no quota counts every moment: a process that was given
+/// one processor of several spins for its peer on another.
 fn may_spin() -> bool {
     static ANSWER: OnceLock<bool> = OnceLock::new();
     *ANSWER.get_or_init(|| {
         let wanted = std::env::var_os("DAFFI_SPIN").is_none_or(|said| said != "0");
-        wanted && std::thread::available_parallelism().is_ok_and(|count| count.get() > 1)
+        let usable = std::thread::available_parallelism().map_or(1, |count| count.get());
+        wanted && (usable > 1 || allowed_processors() == 1)
     })
+}
+
+/// How many processors the system may run this process on, whatever a quota gives it of them.
+#[cfg(target_os = "linux")]
+fn allowed_processors() -> u32 {
+    rustix::thread::sched_getaffinity(None).map_or(0, |set| set.count())
+}
+
+#[cfg(not(target_os = "linux"))]
+fn allowed_processors() -> u32 {
+    0
 }

@@ -1,7 +1,7 @@
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 
-use super::{Session, Slot};
+use super::Session;
 use crate::link::Bell;
 
 /// After so many calls in a row that were alone, the thread that waits reads by itself.
@@ -9,22 +9,13 @@ pub const SOLO: u32 = 4;
 
 /// A connection that may be read by the thread that waits for what comes over it.
 #[derive(Debug)]
-pub struct Reading {
-    session: Arc<Session>,
-    slot: Option<Arc<Slot>>,
-}
+pub struct Reading(pub(super) Arc<Session>);
 
 impl Reading {
-    /// For whoever waits for one outcome.
-    pub(super) fn until(session: Arc<Session>, slot: Arc<Slot>) -> Self {
-        Self { session, slot: Some(slot) }
-    }
-
-    /// Reads until the outcome is there, something `other` is, or so late. Whoever makes it so must
-    /// ring the bell after that. False where it can't be done now: park instead.
-    pub fn wait(&self, bell: &Bell, until: Instant, mut other: impl FnMut() -> bool) -> bool {
-        let ended = || self.slot.as_ref().is_some_and(|slot| slot.is_ended());
-        self.session.lead(bell, until, || ended() || other())
+    /// Reads until it is `done`, or so late. Whoever makes it so must ring the bell after that. False
+    /// where it can't be done now: park instead.
+    pub fn wait(&self, bell: &Bell, until: Instant, done: impl FnMut() -> bool) -> bool {
+        self.0.lead(bell, until, done)
     }
 }
 
@@ -44,6 +35,6 @@ impl Origin {
 
     /// What there is to read while waiting for more from there.
     pub fn reading(&self) -> Option<Reading> {
-        Some(Reading { session: self.0.upgrade()?, slot: None })
+        self.0.upgrade().map(Reading)
     }
 }

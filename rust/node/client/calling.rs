@@ -262,7 +262,15 @@ impl Pending {
 
     /// What there is to read while waiting for it, if that may pay.
     pub fn reading(&self) -> Option<Reading> {
-        self.alone.clone().map(|session| Reading::until(session, Arc::clone(&self.slot)))
+        self.alone.clone().map(Reading)
+    }
+
+    /// The same for a stream, whose items are many: whether it is the only call now.
+    pub fn reading_alone(&self) -> Option<Reading> {
+        let client = self.client.upgrade()?;
+        let inner = client.inner.lock();
+        let alone = inner.calls.len() == 1;
+        inner.session.clone().filter(|_| alone).map(Reading)
     }
 
     /// Lets what was sent leave now.
