@@ -78,7 +78,7 @@ impl<P: Clone, L> Hub<P, L> {
         };
         if cast && !oneway {
             let names = workers.iter().filter_map(|key| Some(self.peers.get(*key)?.name.clone()));
-            self.send(from, Targets(names.collect()).frame(id), out);
+            self.send_later(from, Targets(names.collect()).frame(id).into(), out);
         }
         let workers = self.without_mute(from, workers, frame, out);
         if workers.is_empty() {
@@ -294,7 +294,12 @@ impl<P: Clone, L> Hub<P, L> {
             _ => frame.body,
         };
         let frame = Frame { id: route.caller_id, flags, fields, body, ..frame };
-        self.send(route.caller, Message { frame, rest }, out);
+        let message = Message { frame, rest };
+        match self.routes.is_taken(route.caller, route.caller_id) {
+            // The caller of a cast waits for the last.
+            true => self.send_later(route.caller, message, out),
+            false => self.send(route.caller, message, out),
+        }
     }
 
     /// Forgets a route, and gives back what it still counts for.

@@ -41,6 +41,8 @@ impl<L> From<Frame> for Message<L> {
 pub enum Action<P, L> {
     /// Send this to that peer.
     Send(P, Message<L>),
+    /// The same, where nothing is lost if it leaves a moment later, with what is sent next.
+    SendLater(P, Message<L>),
     /// Say goodbye to that peer with this reason, and close its connection.
     Close(P, Failure),
     /// Tell the server's own listeners.
@@ -305,6 +307,13 @@ impl<P: Clone, L> Hub<P, L> {
     ) {
         if let Some(peer) = self.peers.get(to) {
             out.push(Action::Send(peer.handle.clone(), message.into()));
+        }
+    }
+
+    /// Sends what the peer can do nothing with before it gets more.
+    pub(super) fn send_later(&self, to: PeerKey, frame: Message<L>, out: &mut Vec<Action<P, L>>) {
+        if let Some(peer) = self.peers.get(to) {
+            out.push(Action::SendLater(peer.handle.clone(), frame));
         }
     }
 

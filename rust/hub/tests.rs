@@ -141,7 +141,8 @@ impl World {
     /// What was sent since the last time, to whom, in order.
     fn sent(&mut self) -> Vec<(String, Frame)> {
         let sent = self.out.drain(..).filter_map(|action| match action {
-            Action::Send(to, Message { frame, .. }) => Some((to, frame)),
+            Action::Send(to, Message { frame, .. })
+            | Action::SendLater(to, Message { frame, .. }) => Some((to, frame)),
             _ => None,
         });
         sent.collect()

@@ -77,6 +77,8 @@ pub enum Pace {
     /// The first at once, by the task; what follows closely leaves together: when it is enough for
     /// a write of its own, with whatever leaves sooner, or after a millisecond or two.
     Bulk,
+    /// With whatever leaves sooner, or after a millisecond or two.
+    Later,
 }
 
 /// Whoever a connection works for.
@@ -110,6 +112,8 @@ pub struct Session {
     /// A thread reads in place of the task.
     leased: AtomicBool,
     gate: Mutex<Gate>,
+    /// It will be flushed in a moment.
+    later: AtomicBool,
     why: Mutex<Option<Ending>>,
     driven: AtomicBool,
     over: AtomicBool,
@@ -164,6 +168,7 @@ impl Session {
             lending: OnceLock::new(),
             leased: AtomicBool::new(false),
             gate: Mutex::default(),
+            later: AtomicBool::new(false),
             why: Mutex::default(),
             driven: AtomicBool::new(false),
             over: AtomicBool::new(false),

@@ -37,6 +37,29 @@ fn a_cast_goes_to_all_others_and_comes_back_in_parts() {
 }
 
 #[test]
+fn only_the_last_answer_is_in_a_hurry() {
+    let hurried = |world: &World, name: &str| {
+        let sent = world.out.iter().filter_map(|action| match action {
+            Action::Send(to, _) => Some((to, true)),
+            Action::SendLater(to, _) => Some((to, false)),
+            _ => None,
+        });
+        sent.filter(|(to, _)| *to == name).map(|(_, now)| now).collect::<Vec<_>>()
+    };
+    let mut world = World::new();
+    let caller = world.join("c", &[]);
+    let workers = ["w1", "w2", "w3"].map(|name| world.join(name, &["add"]));
+    world.forget();
+    world.say(caller, cast(4, &[]));
+    assert_eq!((hurried(&world, "c"), hurried(&world, "w3")), (vec![false], vec![true]));
+    let (_, legs) = legs(&mut world, "c");
+    for (worker, (_, leg)) in workers.into_iter().zip(&legs) {
+        world.say(worker, answer(leg.id));
+    }
+    assert_eq!(hurried(&world, "c"), [false, false, true]);
+}
+
+#[test]
 fn a_worker_cannot_speak_for_another() {
     let mut world = World::new();
     let caller = world.join("c", &[]);

@@ -137,7 +137,8 @@ impl Model {
     fn carry_out(&mut self) {
         for action in std::mem::take(&mut self.world.out) {
             match action {
-                Action::Send(to, Message { frame, .. }) => {
+                Action::Send(to, Message { frame, .. })
+                | Action::SendLater(to, Message { frame, .. }) => {
                     let node = self.nodes.get_mut(&to);
                     receive(node.unwrap_or_else(|| panic!("{to} is gone: {frame:?}")), frame);
                 }

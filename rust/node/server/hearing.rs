@@ -30,7 +30,7 @@ impl Server {
         out: Vec<Action<Peer, Large>>,
         pace: Pace,
     ) {
-        let mut touched: Vec<Arc<Session>> = Vec::new();
+        let (mut touched, mut later) = (Vec::<Arc<Session>>::new(), Vec::new());
         let mut own = Vec::new();
         let mut asked = Vec::new();
         for action in out {
@@ -41,7 +41,13 @@ impl Server {
                         touched.push(session);
                     }
                 }
-                Action::Send(Peer::Local, message) => own.push(message),
+                Action::SendLater(Peer::Remote(session), message) => {
+                    session.put(message);
+                    later.push(session);
+                }
+                Action::Send(Peer::Local, message) | Action::SendLater(Peer::Local, message) => {
+                    own.push(message);
+                }
                 Action::Close(Peer::Remote(session), failure) => {
                     tokio::spawn(async move { session.finish(failure).await });
                 }
@@ -61,6 +67,7 @@ impl Server {
             own.into_iter().for_each(|message| worker.take_in(message, origin));
         }
         touched.iter().for_each(|session| session.flush(pace));
+        later.iter().for_each(|session| session.flush(Pace::Later));
     }
 }
 

@@ -2,6 +2,9 @@
 
 use std::io::{Error, ErrorKind};
 use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::runtime::Handle;
 
 use super::ending::Ending;
 use super::{Pace, Session, holding};
@@ -11,6 +14,8 @@ use crate::sync::MutexGuard;
 
 /// So many bytes are enough for a write of their own.
 const BULK: usize = 32 * 1024;
+/// How long what came with [`Pace::Later`] waits for more.
+const LATER: Duration = Duration::from_millis(1);
 
 impl Session {
     /// Writes what is in the outbox, or sees to it that it is written, as `pace` says.
@@ -29,11 +34,34 @@ impl Session {
         if outbox.writing || outbox.closed {
             return;
         }
+        if pace == Pace::Later {
+            let waits = outbox.queued > 0;
+            drop(outbox);
+            if waits {
+                self.flush_later();
+            }
+            return;
+        }
         if pace == Pace::Now || outbox.queued >= BULK {
             self.write(outbox);
         } else if !std::mem::replace(&mut outbox.bulk, true) {
             self.kick.notify_one();
         }
+    }
+
+    fn flush_later(&self) {
+        if self.later.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let (Some(me), Ok(runtime)) = (self.me.upgrade(), Handle::try_current()) else {
+            self.later.store(false, Ordering::Release);
+            return self.flush(Pace::Now);
+        };
+        runtime.spawn(async move {
+            tokio::time::sleep(LATER).await;
+            me.later.store(false, Ordering::Release);
+            me.flush(Pace::Now);
+        });
     }
 
     /// Writes what came since with [`Pace::Bulk`]; false when nothing did, and the next is the first
