@@ -4,12 +4,11 @@ use std::mem::MaybeUninit;
 use bytes::{Buf, BytesMut};
 use hashbrown::HashMap;
 
+use super::arriving::{Ahead, Arriving};
 use super::refusing::{aborted, refuse};
 use super::{Landing, Large, Message};
 use crate::link::{Link, receive};
-use crate::wire::{
-    Credit, Decoder, Frame, Key, Kind, MAX_FRAME, PIECE, Segment, TRANSFER_WINDOW, WHOLE, WireError,
-};
+use crate::wire::{Credit, Decoder, Frame, Key, Kind, MAX_FRAME, PIECE, Segment, WHOLE, WireError};
 
 /// The least and the most that one read takes into the common buffer, in bytes; and the most while
 /// large messages arrive.
@@ -41,19 +40,10 @@ pub(super) struct Inbox {
     name: String,
     /// How much the next read takes into the common buffer.
     read: usize,
+    ahead: Ahead,
     list: Vec<Message>,
     /// What comes is not for us any more.
     over: bool,
-}
-
-#[derive(Debug)]
-struct Arriving {
-    /// What begins the message, without what is only about its travel.
-    frame: Frame,
-    total: u64,
-    arrived: u64,
-    granted: u64,
-    landing: Option<Box<dyn Landing>>,
 }
 
 /// What an inbox wants its session to do, besides handing out messages.
@@ -93,6 +83,7 @@ impl Inbox {
             max_message,
             name,
             read: SMALL_READ,
+            ahead: Ahead::default(),
             list: Vec::new(),
             over: false,
         }
@@ -196,6 +187,7 @@ impl Inbox {
     fn arrived(&mut self, count: usize) {
         let Some((id, missing)) = &mut self.direct else { return };
         *missing -= count;
+        self.ahead.arrived(count as u64);
         if let Some(arriving) = self.transfers.get_mut(id) {
             arriving.arrived += count as u64;
         }
@@ -247,6 +239,9 @@ impl Inbox {
                 let wanted = frame.kind != Kind::Answer || wanted(&frame);
                 self.begin(frame, wanted, messages, wishes)?;
             } else {
+                if !self.transfers.is_empty() && !matches!(frame.kind, Kind::Ping | Kind::Credit) {
+                    self.ahead.share();
+                }
                 messages.push(frame.into());
             }
         }
@@ -348,8 +343,7 @@ impl Inbox {
             left = later;
         }
         arriving.landing = Some(landing);
-        arriving.granted = arriving.total.min(arriving.arrived + TRANSFER_WINDOW);
-        wishes.push(Wish::Send(Credit::Offset { id, upto: arriving.granted }.frame()));
+        wishes.extend(arriving.allow(id, &self.ahead).map(Wish::Send));
     }
 
     /// There is no memory for the rest of a large message.
@@ -371,11 +365,7 @@ impl Inbox {
             }));
             return;
         }
-        let ahead = arriving.granted - arriving.arrived;
-        if arriving.granted < arriving.total && ahead <= TRANSFER_WINDOW / 2 {
-            arriving.granted = arriving.total.min(arriving.arrived + TRANSFER_WINDOW);
-            wishes.push(Wish::Send(Credit::Offset { id, upto: arriving.granted }.frame()));
-        }
+        wishes.extend(arriving.allow(id, &self.ahead).map(Wish::Send));
     }
 
     /// Nobody waits for the answers to this call any more: what to tell who sends them.

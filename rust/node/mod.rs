@@ -25,6 +25,7 @@
 //! | `fork` | what tells a forked child that connections are not its own |
 //! | `stats` | what is counted |
 
+mod arriving;
 mod body;
 mod call;
 mod challenge;

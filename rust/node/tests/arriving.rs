@@ -8,7 +8,8 @@ use crate::node::outbox::Outbox;
 use crate::node::session::{Parts, Session};
 use crate::node::{Landing, Landings, Message, Pace};
 use crate::wire::{
-    Credit, Decoder, FailureKind, Flags, Format, Frame, Key, Kind, MAX_FRAME, Ran, Segment, WHOLE,
+    Credit, Decoder, FailureKind, Flags, Format, Frame, Key, Kind, MAX_FRAME, PIECE, Ran, Segment,
+    TRANSFER_WINDOW, WHOLE,
 };
 
 /// Has no memory, or less than was asked for, or forgets to say.
@@ -85,6 +86,41 @@ async fn many_small_buffers_arrive_where_they_belong() {
     let lens: Vec<usize> = (0..900).map(|at| at * 7 % 300 + at / 899 * 100_000).collect();
     sender.session.send(large(Kind::Call, 1, &lens), Pace::Now);
     assert!(body(receiver.next().await) == pattern(lens.iter().sum()));
+}
+
+#[tokio::test]
+async fn small_messages_wait_for_little_of_a_large_one() {
+    let (near, far) = tcp().await;
+    let (mut heard, mut bare) = (Heard::on(near), Bare::new(far));
+    let sent = frames(large(Kind::Call, 1, &[40 << 20]));
+    say(&bare, &sent[..1]).await;
+    let (mut at, mut allowed) = (WHOLE as u64, WHOLE as u64);
+    // How far ahead it was allowed each time that nothing more could be sent.
+    let mut ahead = Vec::new();
+    for (number, piece) in (2..).zip(&sent[1..]) {
+        while allowed < at + piece.body.len() as u64 {
+            let Ok(Credit::Offset { upto, .. }) = Credit::read(&bare.hear_more().await.unwrap())
+            else {
+                panic!("not a grant");
+            };
+            ahead.push((at, upto - at));
+            allowed = upto;
+        }
+        say(&bare, std::slice::from_ref(piece)).await;
+        at += piece.body.len() as u64;
+        if at < 16 << 20 {
+            say(&bare, &[Frame::new(Kind::Call, number)]).await;
+            assert_eq!(heard.next().await.frame.id, number);
+        }
+    }
+    assert_eq!(heard.next().await.frame.id, 1);
+    let most = |from: u64, to: u64| {
+        let there = ahead.iter().filter(|(at, _)| (from << 20..to << 20).contains(at));
+        there.map(|(_, upto)| *upto).max().unwrap_or_default()
+    };
+    assert_eq!(most(0, 1), TRANSFER_WINDOW, "it begins with all of it");
+    assert_eq!(most(8, 30), PIECE as u64);
+    assert_eq!(most(30, 40), TRANSFER_WINDOW, "nothing small came for a while");
 }
 
 #[tokio::test]
