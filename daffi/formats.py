@@ -74,7 +74,7 @@ def pack_result(format: int, value: Any) -> Any:
     returned must not write to it before the caller has its answer.
     """
     if format == _PICKLE:
-        if type(value) in _SCALARS:
+        if _is_short(value):
             return pickle.dumps(value, 5)
         if _any_large((value,)):
             value = _lift_all((value,), True)[0]
@@ -118,20 +118,27 @@ def dumps(value: Any) -> bytes:
 # PICKLE
 
 
+def _is_short(value: Any) -> bool:
+    """Whether nothing in a pickle of it can be large, or have to travel by value."""
+    kind = type(value)
+    return kind in _SCALARS or kind is bytes and len(value) < OUT_OF_BAND
+
+
 def _pickle_arguments(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     for value in args:
-        if type(value) not in _SCALARS:
-            return _pickle_large(args, kwargs, True)
-    if kwargs:
-        return _pickle_large(args, kwargs, True)
-    return pickle.dumps((args, kwargs), 5)
+        if not _is_short(value):
+            return _pickle_any(args, kwargs, True)
+    return _pickle_any(args, kwargs, True) if kwargs else pickle.dumps((args, kwargs), 5)
 
 
 def _pickle_arguments_copied(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    return _pickle_large(args, kwargs, False)
+    for value in args:
+        if not _is_short(value):
+            return _pickle_any(args, kwargs, False)
+    return _pickle_any(args, kwargs, False) if kwargs else pickle.dumps((args, kwargs), 5)
 
 
-def _pickle_large(args: tuple[Any, ...], kwargs: dict[str, Any], borrow: bool) -> Any:
+def _pickle_any(args: tuple[Any, ...], kwargs: dict[str, Any], borrow: bool) -> Any:
     if _any_large(args):
         args = _lift_all(args, borrow)
     if kwargs and _any_large(kwargs.values()):

@@ -16,7 +16,7 @@ const SMALL_READ: usize = 4 * 1024;
 const MIXED_READ: usize = 16 * 1024;
 const LARGE_READ: usize = 512 * 1024;
 /// The most where messages end: memory of this size is used again, larger pieces seldom.
-const BURST_READ: usize = 64 * 1024;
+const BURST_READ: usize = 128 * 1024;
 /// Where a piece spans several segments, those of this size are read into directly, in bytes.
 const DIRECT: usize = 16 * 1024;
 /// Room for so many messages is kept while nothing comes.

@@ -8,6 +8,7 @@
 //! | `session` | one connection: who may read, who may write, how it ends; its rules |
 //! | `outbox` | what a connection still has to write, in which order |
 //! | `inbox` | bytes that came, cut into messages; large ones put together in place |
+//! | `arriving` | large messages that are under way to us, and how far ahead they may be sent |
 //! | `read` | [`Reading`]: threads that read what they wait for |
 //! | `refusing` | large messages that will not arrive, and who hears of it |
 //! | `body` | bodies too large for one frame: [`Source`] and [`Landing`] |

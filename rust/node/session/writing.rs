@@ -13,7 +13,7 @@ use crate::node::outbox::Outbox;
 use crate::sync::MutexGuard;
 
 /// So many bytes are enough for a write of their own.
-const BULK: usize = 32 * 1024;
+const BULK: usize = 128 * 1024;
 /// How long what came with [`Pace::Later`] waits for more.
 const LATER: Duration = Duration::from_millis(1);
 
