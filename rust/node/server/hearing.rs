@@ -144,7 +144,7 @@ impl Uplink for LocalUplink {
         drop(begun);
         // Asked after it was noted: of two that begin at once, the later one tells of both.
         if several || some && !more() {
-            self.with_hub(Pace::Soon, |_, _, _| {});
+            self.with_hub(Pace::Now, |_, _, _| {});
         }
     }
 }

@@ -25,14 +25,13 @@ struct Watch {
 /// When to look at the clock. The connections of a process do so in groups, each in a moment of its
 /// own: what looks after a thousand of them wakes up a few times a second, and never for long.
 fn ticks() -> Interval {
-    const GROUPS: u32 = 16;
+    const GROUPS: u32 = 8;
     static FIRST: OnceLock<Instant> = OnceLock::new();
     static NEXT: AtomicU32 = AtomicU32::new(0);
-    let period = HEARTBEAT / 2;
     let group = NEXT.fetch_add(1, Ordering::Relaxed) % GROUPS;
-    let past = FIRST.get_or_init(Instant::now).elapsed().as_nanos() % period.as_nanos();
-    let next = Instant::now() + period + period * group / GROUPS;
-    let mut ticks = interval_at((next - Duration::from_nanos(past as u64)).into(), period);
+    let past = FIRST.get_or_init(Instant::now).elapsed().as_nanos() % HEARTBEAT.as_nanos();
+    let next = Instant::now() + HEARTBEAT + HEARTBEAT * group / GROUPS;
+    let mut ticks = interval_at((next - Duration::from_nanos(past as u64)).into(), HEARTBEAT);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     ticks
 }
@@ -120,7 +119,7 @@ impl Session {
         let (now, last) = (self.now(), watch.ticked);
         watch.ticked = Instant::now();
         // We were not running: that is not the peer's silence.
-        if watch.ticked.duration_since(last) > HEARTBEAT {
+        if watch.ticked.duration_since(last) > HEARTBEAT * 3 / 2 {
             self.heard.store(now, Ordering::Relaxed);
             watch.progress.0 = watch.ticked;
         }
@@ -140,7 +139,8 @@ impl Session {
         if since(&self.said) >= HEARTBEAT / 2 {
             self.outbox.lock().rest();
         }
-        if !stuck && since(&self.said) >= HEARTBEAT * 3 / 4 {
+        // What was just said is heard for longer than until the next look.
+        if !stuck && since(&self.said) >= HEARTBEAT / 4 {
             self.send(Frame::new(Kind::Ping, 0), Pace::Now);
         }
         None
