@@ -16,7 +16,7 @@ use std::time::Duration;
 use crate::sync::Mutex;
 use pyo3::buffer::PyBuffer;
 use pyo3::prelude::*;
-use pyo3::types::{PyByteArray, PyBytes};
+use pyo3::types::PyBytes;
 use pyo3::{Py, ffi};
 
 use super::journal::Entry;
@@ -223,29 +223,33 @@ impl Part {
             (object.unbind(), start.cast())
         };
         let len = usize::try_from(segment.len).ok()?;
-        #[cfg(target_os = "linux")]
-        prefer_huge_pages(start, len);
+        // SAFETY: as in `room`.
+        prefer_huge_pages(unsafe { std::slice::from_raw_parts_mut(start, len) });
         Some(Self { object, start, len })
     }
 }
 
-/// Asks for pages of 2 MiB under a large object, as NumPy does from the same size on: to fill and to
-/// free it a page of 4 KiB at a time takes longer than to receive it.
+/// Asks for pages of 2 MiB under much memory, as NumPy does from the same size on: to fill and to free
+/// it a page of 4 KiB at a time takes longer than to receive it.
 #[cfg(target_os = "linux")]
-fn prefer_huge_pages(start: *mut MaybeUninit<u8>, len: usize) {
+fn prefer_huge_pages(memory: &mut [MaybeUninit<u8>]) {
     const LEAST: usize = 4 * 1024 * 1024;
-    if len < LEAST {
+    if memory.len() < LEAST {
         return;
     }
     let page = rustix::param::page_size();
-    let before = start.align_offset(page);
-    let inner = (len - before) / page * page;
-    // SAFETY: whole pages within the object's memory; the advice changes nothing of what is in them.
-    // A system without such pages refuses it, and nothing is lost.
+    let before = memory.as_ptr().align_offset(page);
+    let inner = (memory.len() - before) / page * page;
+    // SAFETY: whole pages within this memory; the advice changes nothing of what is in them. A system
+    // without such pages refuses it, and nothing is lost.
     let _ = unsafe {
-        rustix::mm::madvise(start.add(before).cast(), inner, rustix::mm::Advice::LinuxHugepage)
+        let start = memory.as_mut_ptr().add(before).cast();
+        rustix::mm::madvise(start, inner, rustix::mm::Advice::LinuxHugepage)
     };
 }
+
+#[cfg(not(target_os = "linux"))]
+fn prefer_huge_pages(_: &mut [MaybeUninit<u8>]) {}
 
 impl Landing for Landed {
     fn room(&mut self, offset: u64) -> &mut [MaybeUninit<u8>] {
@@ -349,13 +353,21 @@ pub(super) fn await_loans(loans: &[Arc<Loan>]) {
 /// Copies an object's bytes.
 pub(super) fn copy(object: &Bound<'_, PyAny>) -> PyResult<bytes::Bytes> {
     if let Ok(bytes) = object.cast_exact::<PyBytes>() {
-        return Ok(bytes::Bytes::copy_from_slice(bytes.as_bytes()));
-    }
-    if let Ok(bytes) = object.cast_exact::<PyByteArray>() {
-        return Ok(bytes::Bytes::from(bytes.to_vec()));
+        return Ok(copied(bytes.as_bytes()));
     }
     let buffer = contiguous(object)?;
-    Ok(bytes::Bytes::from(buffer.to_vec(object.py())?))
+    if buffer.len_bytes() == 0 {
+        return Ok(bytes::Bytes::new());
+    }
+    // SAFETY: it is contiguous, and whoever writes to it waits for the GIL, which we have.
+    Ok(copied(unsafe { std::slice::from_raw_parts(buffer.buf_ptr().cast(), buffer.len_bytes()) }))
+}
+
+fn copied(bytes: &[u8]) -> bytes::Bytes {
+    let mut copied = Vec::with_capacity(bytes.len());
+    prefer_huge_pages(copied.spare_capacity_mut());
+    copied.extend_from_slice(bytes);
+    copied.into()
 }
 
 /// How many bytes an object holds.
