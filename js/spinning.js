@@ -10,12 +10,12 @@
 
 /** The longest that the loop turns for one call, in ms. */
 const SPIN = 0.1;
-/** A call that takes longer, in ms, counts as this long: to such a one a spin makes no difference. */
+/** Where calls take longer, in ms, a spin makes no difference. */
 const SLOW = 0.2;
 /** How many calls are measured in a row, each way. */
 const SAMPLE = 32;
-/** How many calls the outcome holds for. */
-const HOLDS = 2048;
+/** For how many calls the loop spins where that paid, and for how many it sleeps where it did not. */
+const HOLDS = { spinning: 2048, sleeping: 512 };
 /** It takes processor time, so it has to be faster by this much. */
 const GAIN = 0.9;
 
@@ -23,27 +23,37 @@ const GAIN = 0.9;
 export class Gate {
   /** Whether the next call spins. */
   isOpen = false;
-  #calls = 0;
-  #slept = 0;
-  #spun = 0;
+  /** What the calls took that were measured: those that slept, and then those that spun.
+   * @type {number[]} */
+  #took = [];
+  /** Calls for which the outcome still holds. */
+  #left = 0;
 
   /**
    * A call has ended.
    * @param {number} took in ms
    */
   note(took) {
-    const call = (this.#calls += 1);
-    if (call <= SAMPLE) {
-      this.#slept += Math.min(took, SLOW);
-      this.isOpen = call === SAMPLE;
-    } else if (call <= 2 * SAMPLE) {
-      this.#spun += Math.min(took, SLOW);
-      if (call === 2 * SAMPLE) this.isOpen = this.#spun < GAIN * this.#slept;
-    } else if (call === 2 * SAMPLE + HOLDS) {
-      this.isOpen = false;
-      this.#calls = this.#slept = this.#spun = 0;
+    if (this.#left > 0) {
+      this.#left -= 1;
+      if (this.#left === 0) this.isOpen = false;
+      return;
     }
+    this.#took.push(took);
+    if (this.#took.length === SAMPLE) this.isOpen = true;
+    if (this.#took.length < 2 * SAMPLE) return;
+    const slept = median(this.#took.slice(0, SAMPLE));
+    const spun = median(this.#took.slice(SAMPLE));
+    this.isOpen = spun < SLOW && spun < GAIN * slept;
+    this.#left = this.isOpen ? HOLDS.spinning : HOLDS.sleeping;
+    this.#took = [];
   }
+}
+
+/** @param {number[]} values */
+function median(values) {
+  // A moment for which the machine did something else says nothing of the others.
+  return values.sort((one, other) => one - other)[values.length >> 1] ?? 0;
 }
 
 /** The waiting for one call at a time. */
