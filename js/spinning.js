@@ -3,9 +3,9 @@
  *
  * To be woken takes longer than many an answer does. So where nothing but one call is under way,
  * the loop looks for its answer again and again before it sleeps; timers and everything else go
- * on meanwhile. Whether that pays is measured, as a busy machine or a slow function may have it
- * otherwise. Browsers do not have it, nor a machine with one processor; `DAFFI_SPIN=0` turns it
- * off. Imports nothing of ours.
+ * on meanwhile. Whether that pays is measured, as a busy machine, a single processor or a slow
+ * function may have it otherwise. Browsers do not have it; `DAFFI_SPIN=0` turns it off. Imports
+ * nothing of ours.
  */
 
 /** The longest that the loop turns for one call, in ms. */
@@ -92,11 +92,10 @@ export class Spin {
   };
 }
 
+/** Whether this is Node, and nobody has said otherwise. */
 const MAY_SPIN = maySpin();
 
-/** Whether this is Node, on a machine that can do two things at once. */
 function maySpin() {
   const { process } = /** @type {{process?: NodeJS.Process}} */ (globalThis);
-  if (!process?.versions?.node || process.env.DAFFI_SPIN === "0") return false;
-  return (process.getBuiltinModule?.("os").availableParallelism() ?? 1) > 1;
+  return Boolean(process?.versions?.node) && process?.env.DAFFI_SPIN !== "0";
 }

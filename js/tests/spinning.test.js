@@ -1,7 +1,6 @@
 /** When the loop keeps turning for an answer, and that it ends. */
 
 import assert from "node:assert/strict";
-import { availableParallelism } from "node:os";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Gate, Spin } from "../spinning.js";
@@ -74,9 +73,7 @@ function openSpin() {
   return spin;
 }
 
-const skip = availableParallelism() < 2 && "it takes two processors";
-
-test("an answer that does not come is looked for no longer than a moment", { skip }, async () => {
+test("an answer that does not come is looked for no longer than a moment", async () => {
   const spin = openSpin();
   spin.begin();
   assert.ok(turns());
@@ -85,7 +82,7 @@ test("an answer that does not come is looked for no longer than a moment", { ski
   assert.ok(!turns());
 });
 
-test("a call that ends, or is no longer alone, lets the loop sleep", { skip }, async () => {
+test("a call that ends, or is no longer alone, lets the loop sleep", async () => {
   for (const end of /** @type {const} */ (["end", "leave"])) {
     const spin = openSpin();
     spin.begin();
