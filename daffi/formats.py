@@ -121,21 +121,17 @@ def dumps(value: Any) -> bytes:
 def _is_short(value: Any) -> bool:
     """Whether nothing in a pickle of it can be large, or have to travel by value."""
     kind = type(value)
-    return kind in _SCALARS or kind is bytes and len(value) < OUT_OF_BAND
+    return kind in _SCALARS or (kind is bytes and len(value) < OUT_OF_BAND)
 
 
-def _pickle_arguments(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    for value in args:
-        if not _is_short(value):
-            return _pickle_any(args, kwargs, True)
-    return _pickle_any(args, kwargs, True) if kwargs else pickle.dumps((args, kwargs), 5)
+def _pickle_packer(borrow: bool) -> Callable[[tuple[Any, ...], dict[str, Any]], Any]:
+    def pack(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        for value in args:
+            if not _is_short(value):
+                return _pickle_any(args, kwargs, borrow)
+        return _pickle_any(args, kwargs, borrow) if kwargs else pickle.dumps((args, kwargs), 5)
 
-
-def _pickle_arguments_copied(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    for value in args:
-        if not _is_short(value):
-            return _pickle_any(args, kwargs, False)
-    return _pickle_any(args, kwargs, False) if kwargs else pickle.dumps((args, kwargs), 5)
+    return pack
 
 
 def _pickle_any(args: tuple[Any, ...], kwargs: dict[str, Any], borrow: bool) -> Any:
@@ -300,8 +296,8 @@ def _plain_arguments(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
 
 
 _PACKERS: dict[tuple[int, bool], Callable[[tuple[Any, ...], dict[str, Any]], Any]] = {
-    (SerdeFormat.PICKLE, True): _pickle_arguments,
-    (SerdeFormat.PICKLE, False): _pickle_arguments_copied,
+    (SerdeFormat.PICKLE, True): _pickle_packer(True),
+    (SerdeFormat.PICKLE, False): _pickle_packer(False),
     (SerdeFormat.JSON, True): _plain_arguments,
     (SerdeFormat.JSON, False): _plain_arguments,
     (SerdeFormat.MSGPACK, True): _plain_arguments,
