@@ -119,7 +119,7 @@ def dumps(value: Any) -> bytes:
 
 
 def _is_short(value: Any) -> bool:
-    """Whether nothing in a pickle of it can be large, or have to travel by value."""
+    """Whether nothing in a pickle of it is set aside, or has to travel by value."""
     kind = type(value)
     return kind in _SCALARS or (kind is bytes and len(value) < OUT_OF_BAND)
 

@@ -326,7 +326,7 @@ class StreamFunction:
                     if not self._send(stream, self._pack((item,), {})):
                         break
                 if none and self._acknowledged:  # that nobody is there raises all the same
-                    self._open_up(stream)
+                    self._wait(stream.opened)
             except BaseException:
                 _abandon(stream)
                 raise
@@ -351,15 +351,8 @@ class StreamFunction:
 
     def _send(self, stream: Stream, payload: Any) -> bool:
         """Whether there is somebody who takes it."""
-        way = self._way
-        job = way.current(None)
         try:
-            if job is None:
-                pending = stream.send(payload, self._timeout)
-            else:
-                pending = way.inside(job, stream.send, payload, self._timeout)
-            if pending is not None:
-                way.settle(pending)
+            self._wait(stream.send, payload)
         except TransmissionFailure as failure:
             if self._acknowledged:
                 raise
@@ -367,13 +360,14 @@ class StreamFunction:
             return False
         return True
 
-    def _open_up(self, stream: Stream) -> None:
+    def _wait(self, method: Callable[..., Any], *args: Any) -> None:
         job = self._way.current(None)
         if job is None:
-            pending = stream.opened(self._timeout)
+            pending = method(*args, self._timeout)
         else:
-            pending = self._way.inside(job, stream.opened, self._timeout)
-        self._way.settle(pending)
+            pending = self._way.inside(job, method, *args, self._timeout)
+        if pending is not None:
+            self._way.settle(pending)
 
 
 def _abandon(stream: Stream) -> None:

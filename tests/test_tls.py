@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import re
@@ -15,6 +16,7 @@ from typing import Any
 
 import pytest
 from certificates import Certificates
+from places import until
 from strangers import PREAMBLE
 from test_bad_input import HTTP, SECOND, stranger, talk
 
@@ -348,4 +350,4 @@ def test_a_connection_that_is_cut_off_is_lost(service: Service, certificates: Ce
         wrapped.shutdown(socket.SHUT_RDWR)
         wrapped.close()
     works(service.port, **certificates.client())
-    assert service.stats()["connections"] == 0
+    asyncio.run(until(lambda: service.stats()["connections"] == 0))

@@ -350,24 +350,24 @@ pub(super) fn await_loans(loans: &[Arc<Loan>]) {
     }
 }
 
-/// Copies an object's bytes.
+/// Copies an object's bytes. Whoever writes to them meanwhile, without the GIL, has both in the copy.
 pub(super) fn copy(object: &Bound<'_, PyAny>) -> PyResult<bytes::Bytes> {
     if let Ok(bytes) = object.cast_exact::<PyBytes>() {
-        return Ok(copied(bytes.as_bytes()));
+        return Ok(bytes::Bytes::copy_from_slice(bytes.as_bytes()));
     }
     let buffer = contiguous(object)?;
-    if buffer.len_bytes() == 0 {
-        return Ok(bytes::Bytes::new());
-    }
-    // SAFETY: it is contiguous, and whoever writes to it waits for the GIL, which we have.
-    Ok(copied(unsafe { std::slice::from_raw_parts(buffer.buf_ptr().cast(), buffer.len_bytes()) }))
-}
-
-fn copied(bytes: &[u8]) -> bytes::Bytes {
-    let mut copied = Vec::with_capacity(bytes.len());
+    let len = buffer.len_bytes();
+    let mut copied = Vec::with_capacity(len);
     prefer_huge_pages(copied.spare_capacity_mut());
-    copied.extend_from_slice(bytes);
-    copied.into()
+    // SAFETY: the buffer is contiguous and stays where it is, and the copy has room for all of it.
+    // No reference is made to bytes that others may write to.
+    unsafe {
+        if len > 0 {
+            std::ptr::copy_nonoverlapping(buffer.buf_ptr().cast(), copied.as_mut_ptr(), len);
+        }
+        copied.set_len(len);
+    }
+    Ok(copied.into())
 }
 
 /// How many bytes an object holds.

@@ -1,3 +1,5 @@
+use std::time::{Duration, Instant};
+
 use super::Landing;
 use crate::wire::{Credit, Frame, PIECE, TRANSFER_WINDOW};
 
@@ -5,42 +7,67 @@ use crate::wire::{Credit, Frame, PIECE, TRANSFER_WINDOW};
 const SHARED_WINDOW: u64 = PIECE as u64;
 /// After so many bytes with nothing small in between it is the whole window again.
 const CALM: u64 = 4 * TRANSFER_WINDOW;
+/// Where what was allowed takes longer than this to come, the line is long, and empty meanwhile.
+const LONG: Duration = Duration::from_millis(10);
 
 /// How far large messages may be sent ahead of what has arrived of them.
 ///
 /// What lies in the buffers between two nodes delays whatever comes after it. So where small messages
-/// share a connection with large ones, the receiver allows these a little at a time.
+/// share a connection with large ones, the receiver allows these a little at a time; more where
+/// it finds the line empty, so that a long one is used.
 #[derive(Debug)]
 pub(super) struct Ahead {
     window: u64,
+    /// The window while they share it.
+    shared: u64,
     /// What has arrived of large messages since something small came.
     calm: u64,
+    /// When more was allowed while nothing was under way.
+    dry: Option<Instant>,
 }
 
 impl Default for Ahead {
     fn default() -> Self {
-        Self { window: TRANSFER_WINDOW, calm: 0 }
+        Self { window: TRANSFER_WINDOW, shared: SHARED_WINDOW, calm: 0, dry: None }
     }
 }
 
 impl Ahead {
     /// So many bytes of a large message have arrived.
-    pub(super) fn arrived(&mut self, count: u64) {
+    pub(super) fn arrived(&mut self, count: u64, now: Instant) {
+        if self.dry.take().is_some_and(|since| now.saturating_duration_since(since) > LONG) {
+            self.shared = TRANSFER_WINDOW.min(2 * self.shared);
+            self.window = self.window.max(self.shared);
+        }
         self.calm = self.calm.saturating_add(count);
         if self.calm >= CALM {
             self.window = TRANSFER_WINDOW;
         }
     }
 
+    /// The first of several large messages begins: how long the line is now is found out anew.
+    pub(super) fn begin(&mut self) {
+        self.shared = SHARED_WINDOW;
+    }
+
     /// A small message came while large ones are under way.
     pub(super) fn share(&mut self) {
-        *self = Self { window: SHARED_WINDOW, calm: 0 };
+        (self.window, self.calm) = (self.shared, 0);
     }
 
     /// Up to which offset a message may be sent; nothing while what is granted is enough.
-    pub(super) fn grant(&self, arrived: u64, granted: u64, total: u64) -> Option<u64> {
-        let short = granted < total && granted.saturating_sub(arrived) <= self.window / 2;
-        short.then(|| total.min(arrived + self.window))
+    pub(super) fn grant(
+        &mut self,
+        arrived: u64,
+        granted: u64,
+        total: u64,
+        now: Instant,
+    ) -> Option<u64> {
+        if granted >= total || granted.saturating_sub(arrived) > self.window / 2 {
+            return None;
+        }
+        self.dry = (granted == arrived).then_some(now);
+        Some(total.min(arrived + self.window))
     }
 }
 
@@ -57,8 +84,8 @@ pub(super) struct Arriving {
 
 impl Arriving {
     /// Lets its sender go on, where that is due: what to tell it.
-    pub(super) fn allow(&mut self, id: u64, ahead: &Ahead) -> Option<Frame> {
-        self.granted = ahead.grant(self.arrived, self.granted, self.total)?;
+    pub(super) fn allow(&mut self, id: u64, ahead: &mut Ahead) -> Option<Frame> {
+        self.granted = ahead.grant(self.arrived, self.granted, self.total, Instant::now())?;
         Some(Credit::Offset { id, upto: self.granted }.frame())
     }
 }

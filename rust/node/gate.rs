@@ -90,8 +90,8 @@ impl Gate {
     }
 }
 
-/// Whether nobody has said `DAFFI_SPIN=0`, and no quota counts every moment: a process that was given
-/// one processor of several spins for its peer on another.
+/// Whether nobody has said `DAFFI_SPIN=0`, and no quota leaves this process one of the processors that
+/// it may run on: what it spins there it lacks later. On a single one it yields to its peer.
 fn may_spin() -> bool {
     static ANSWER: OnceLock<bool> = OnceLock::new();
     *ANSWER.get_or_init(|| {

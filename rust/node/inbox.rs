@@ -1,5 +1,6 @@
 use std::io::ErrorKind;
 use std::mem::MaybeUninit;
+use std::time::Instant;
 
 use bytes::{Buf, BytesMut};
 use hashbrown::HashMap;
@@ -15,7 +16,7 @@ use crate::wire::{Credit, Decoder, Frame, Key, Kind, MAX_FRAME, PIECE, Segment, 
 const SMALL_READ: usize = 4 * 1024;
 const MIXED_READ: usize = 16 * 1024;
 const LARGE_READ: usize = 512 * 1024;
-/// The most where messages end: memory of this size is used again, larger pieces seldom.
+/// The most where messages end: what is larger comes from the system anew each time.
 const BURST_READ: usize = 128 * 1024;
 /// Where a piece spans several segments, those of this size are read into directly, in bytes.
 const DIRECT: usize = 16 * 1024;
@@ -187,7 +188,7 @@ impl Inbox {
     fn arrived(&mut self, count: usize) {
         let Some((id, missing)) = &mut self.direct else { return };
         *missing -= count;
-        self.ahead.arrived(count as u64);
+        self.ahead.arrived(count as u64, Instant::now());
         if let Some(arriving) = self.transfers.get_mut(id) {
             arriving.arrived += count as u64;
         }
@@ -239,7 +240,9 @@ impl Inbox {
                 let wanted = frame.kind != Kind::Answer || wanted(&frame);
                 self.begin(frame, wanted, messages, wishes)?;
             } else {
-                if !self.transfers.is_empty() && !matches!(frame.kind, Kind::Ping | Kind::Credit) {
+                let waited =
+                    matches!(frame.kind, Kind::Call | Kind::Answer | Kind::Failure | Kind::Item);
+                if waited && !self.transfers.is_empty() {
                     self.ahead.share();
                 }
                 messages.push(frame.into());
@@ -315,6 +318,9 @@ impl Inbox {
             return Ok(());
         }
         let frame = Frame { fields, ..frame };
+        if self.transfers.is_empty() {
+            self.ahead.begin();
+        }
         let arriving = Arriving { frame, total, arrived: first, granted: first, landing: None };
         self.transfers.insert(id, arriving);
         wishes.push(Wish::Reserve(id, layout));
@@ -343,7 +349,7 @@ impl Inbox {
             left = later;
         }
         arriving.landing = Some(landing);
-        wishes.extend(arriving.allow(id, &self.ahead).map(Wish::Send));
+        wishes.extend(arriving.allow(id, &mut self.ahead).map(Wish::Send));
     }
 
     /// There is no memory for the rest of a large message.
@@ -365,7 +371,7 @@ impl Inbox {
             }));
             return;
         }
-        wishes.extend(arriving.allow(id, &self.ahead).map(Wish::Send));
+        wishes.extend(arriving.allow(id, &mut self.ahead).map(Wish::Send));
     }
 
     /// Nobody waits for the answers to this call any more: what to tell who sends them.

@@ -75,7 +75,9 @@ impl std::fmt::Debug for Wakes {
 
 impl Wakes {
     pub(super) fn push(&mut self, wake: Arc<dyn Wake>) {
-        self.0.push(wake);
+        if !self.0.iter().any(|other| Arc::ptr_eq(other, &wake)) {
+            self.0.push(wake);
+        }
     }
 }
 

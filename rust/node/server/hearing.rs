@@ -30,20 +30,18 @@ impl Server {
         out: Vec<Action<Peer, Large>>,
         pace: Pace,
     ) {
-        let (mut touched, mut later) = (Vec::<Arc<Session>>::new(), Vec::new());
+        let (mut touched, mut later) = (Vec::new(), Vec::new());
         let mut own = Vec::new();
         let mut asked = Vec::new();
         for action in out {
             match action {
                 Action::Send(Peer::Remote(session), message) => {
                     session.put(message);
-                    if !touched.iter().any(|other| Arc::ptr_eq(other, &session)) {
-                        touched.push(session);
-                    }
+                    note(&mut touched, session);
                 }
                 Action::SendLater(Peer::Remote(session), message) => {
                     session.put(message);
-                    later.push(session);
+                    note(&mut later, session);
                 }
                 Action::Send(Peer::Local, message) | Action::SendLater(Peer::Local, message) => {
                     own.push(message);
@@ -67,7 +65,18 @@ impl Server {
             own.into_iter().for_each(|message| worker.take_in(message, origin));
         }
         touched.iter().for_each(|session| session.flush(pace));
-        later.iter().for_each(|session| session.flush(Pace::Later));
+        let rest = later.iter().filter(|session| !is_among(&touched, session));
+        rest.for_each(|session| session.flush(Pace::Later));
+    }
+}
+
+fn is_among(sessions: &[Arc<Session>], session: &Arc<Session>) -> bool {
+    sessions.iter().any(|other| Arc::ptr_eq(other, session))
+}
+
+fn note(sessions: &mut Vec<Arc<Session>>, session: Arc<Session>) {
+    if !is_among(sessions, &session) {
+        sessions.push(session);
     }
 }
 

@@ -8,12 +8,10 @@ use std::time::{Duration, Instant};
 use tokio::time::{Interval, MissedTickBehavior, interval_at};
 
 use super::ending::Over;
+use super::writing::GATHER;
 use super::{Pace, Session};
 use crate::node::{HEARTBEAT, NO_PROGRESS, SILENCE, gone};
 use crate::wire::{Failure, Frame, Kind};
-
-/// How long what came with `Pace::Bulk` waits for more.
-const BULK: Duration = Duration::from_millis(1);
 
 /// What the task saw when it last looked at the clock.
 struct Watch {
@@ -29,9 +27,11 @@ fn ticks() -> Interval {
     static FIRST: OnceLock<Instant> = OnceLock::new();
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let group = NEXT.fetch_add(1, Ordering::Relaxed) % GROUPS;
-    let past = FIRST.get_or_init(Instant::now).elapsed().as_nanos() % HEARTBEAT.as_nanos();
-    let next = Instant::now() + HEARTBEAT + HEARTBEAT * group / GROUPS;
-    let mut ticks = interval_at((next - Duration::from_nanos(past as u64)).into(), HEARTBEAT);
+    let past = FIRST.get_or_init(Instant::now).elapsed().as_nanos();
+    let (moment, period) = ((HEARTBEAT * group / GROUPS).as_nanos(), HEARTBEAT.as_nanos());
+    // The first look is at most one period away: until then nobody says that we are here.
+    let left = Duration::from_nanos((period - (past + period - moment) % period) as u64);
+    let mut ticks = interval_at((Instant::now() + left).into(), HEARTBEAT);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     ticks
 }
@@ -56,7 +56,7 @@ impl Session {
         let kicked = self.kick.notified();
         tokio::pin!(kicked);
         let (mut more, mut blocked, mut bulk) = (true, false, false);
-        let rest = tokio::time::sleep(BULK);
+        let rest = tokio::time::sleep(GATHER);
         tokio::pin!(rest);
         loop {
             tokio::select! {
@@ -87,13 +87,13 @@ impl Session {
                     let outbox = self.outbox.lock();
                     blocked = outbox.blocked;
                     if outbox.bulk && !std::mem::replace(&mut bulk, true) {
-                        rest.as_mut().reset(tokio::time::Instant::now() + BULK);
+                        rest.as_mut().reset(tokio::time::Instant::now() + GATHER);
                     }
                 }
                 () = rest.as_mut(), if bulk => {
                     bulk = self.write_bulk();
                     blocked = self.outbox.lock().blocked;
-                    rest.as_mut().reset(tokio::time::Instant::now() + BULK);
+                    rest.as_mut().reset(tokio::time::Instant::now() + GATHER);
                 }
                 _ = tick.tick() => {
                     if let Some(failure) = self.check(&mut watch) {

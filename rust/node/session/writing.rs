@@ -14,8 +14,8 @@ use crate::sync::MutexGuard;
 
 /// So many bytes are enough for a write of their own.
 const BULK: usize = 128 * 1024;
-/// How long what came with [`Pace::Later`] waits for more.
-const LATER: Duration = Duration::from_millis(1);
+/// How long what came with [`Pace::Bulk`] or [`Pace::Later`] waits for more.
+pub(super) const GATHER: Duration = Duration::from_millis(1);
 
 impl Session {
     /// Writes what is in the outbox, or sees to it that it is written, as `pace` says.
@@ -34,16 +34,14 @@ impl Session {
         if outbox.writing || outbox.closed {
             return;
         }
-        if pace == Pace::Later {
+        if pace == Pace::Now || outbox.queued >= BULK {
+            self.write(outbox);
+        } else if pace == Pace::Later {
             let waits = outbox.queued > 0;
             drop(outbox);
             if waits {
                 self.flush_later();
             }
-            return;
-        }
-        if pace == Pace::Now || outbox.queued >= BULK {
-            self.write(outbox);
         } else if !std::mem::replace(&mut outbox.bulk, true) {
             self.kick.notify_one();
         }
@@ -58,7 +56,7 @@ impl Session {
             return self.flush(Pace::Now);
         };
         runtime.spawn(async move {
-            tokio::time::sleep(LATER).await;
+            tokio::time::sleep(GATHER).await;
             me.later.store(false, Ordering::Release);
             me.flush(Pace::Now);
         });

@@ -2,8 +2,10 @@
 
 use std::mem::MaybeUninit;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use super::{Bare, Heard, body, failure, large, pattern, tcp};
+use crate::node::arriving::Ahead;
 use crate::node::outbox::Outbox;
 use crate::node::session::{Parts, Session};
 use crate::node::{Landing, Landings, Message, Pace};
@@ -121,6 +123,25 @@ async fn small_messages_wait_for_little_of_a_large_one() {
     assert_eq!(most(0, 1), TRANSFER_WINDOW, "it begins with all of it");
     assert_eq!(most(8, 30), PIECE as u64);
     assert_eq!(most(30, 40), TRANSFER_WINDOW, "nothing small came for a while");
+}
+
+#[test]
+fn a_long_line_is_used_all_the_same() {
+    let (mut ahead, mut now) = (Ahead::default(), Instant::now());
+    let (mut arrived, mut granted) = (WHOLE as u64, WHOLE as u64);
+    let mut windows = Vec::new();
+    for delay in [20, 20, 20, 20, 20, 20, 1, 1] {
+        ahead.share();
+        granted = ahead.grant(arrived, granted, 1 << 30, now).unwrap();
+        windows.push((granted - arrived) / PIECE as u64);
+        now += Duration::from_millis(delay);
+        ahead.arrived(granted - arrived, now);
+        arrived = granted;
+    }
+    assert_eq!(windows, [1, 2, 4, 8, 16, 16, 16, 16], "what is sent takes 20 ms to come");
+    ahead.begin();
+    ahead.share();
+    assert_eq!(ahead.grant(arrived, granted, 1 << 30, now), Some(granted + PIECE as u64));
 }
 
 #[tokio::test]

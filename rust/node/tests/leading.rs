@@ -8,6 +8,7 @@ use tokio::task::{JoinHandle, spawn_blocking, yield_now};
 
 use super::{Bare, Heard, PATIENCE, addresses, pair, tcp};
 use crate::link::{Bell, Link};
+use crate::node::gate::SPIN;
 use crate::node::{Session, gone};
 use crate::wire::{Failure, FailureKind, Frame, Kind, Ran};
 
@@ -219,7 +220,7 @@ async fn no_ring_is_lost() {
             for round in 0..3000_u32 {
                 met.wait();
                 // Before the spin, in it, at its end, and in the sleep.
-                let until = Instant::now() + Duration::from_micros(u64::from(round % 200));
+                let until = Instant::now() + SPIN * (round % 40) / 20;
                 while Instant::now() < until {
                     std::hint::spin_loop();
                 }

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::odd::{Manner, Odd};
 use super::{Bare, Heard, PATIENCE, body, large, pattern, tcp};
-use crate::node::Pace;
+use crate::node::{HEARTBEAT, Pace};
 use crate::wire::{FieldsBuilder, Frame, Key, Kind};
 
 const TINY: [Manner; 2] = [Manner::Slow(1), Manner::Holding(1)];
@@ -133,4 +133,35 @@ async fn many_threads_write_and_frames_stay_whole() {
     }
     threads.into_iter().for_each(|thread| thread.join().unwrap());
     assert_eq!(*faults.lock(), [""; 0]);
+}
+
+#[tokio::test]
+async fn the_first_heartbeat_of_each_connection_comes_in_time() {
+    let mut ends = Vec::new();
+    for _ in 0..16 {
+        let (near, far) = tcp().await;
+        ends.push((Heard::on(near), Bare::new(far)));
+    }
+    let began = Instant::now();
+    for (_, bare) in &mut ends {
+        assert_eq!(bare.hear().await.unwrap().kind, Kind::Ping);
+    }
+    // Each has its own moment within a period, and looks again a period later.
+    assert!(began.elapsed() < HEARTBEAT + HEARTBEAT / 2, "{:?}", began.elapsed());
+}
+
+#[tokio::test]
+async fn what_may_leave_later_leaves_with_what_comes_or_soon() {
+    let (near, far) = tcp().await;
+    let (heard, mut bare) = (Heard::on(near), Bare::new(far));
+    heard.session.send(call(1, 5), Pace::Later);
+    let (sent, ..) = heard.session.traffic();
+    assert_eq!(sent, 0);
+    heard.session.send(call(2, 5), Pace::Now);
+    assert_eq!(bare.hear_more().await.unwrap().id, 1);
+    assert_eq!(bare.hear_more().await.unwrap().id, 2);
+    for id in 3..6 {
+        heard.session.send(call(id, 5), Pace::Later);
+        assert_eq!(bare.hear_more().await.unwrap().id, id, "nothing else comes");
+    }
 }
