@@ -7,7 +7,7 @@ use crate::wire::{Credit, Frame, PIECE, TRANSFER_WINDOW};
 const SHARED_WINDOW: u64 = PIECE as u64;
 /// After so many bytes with nothing small in between it is the whole window again.
 const CALM: u64 = 4 * TRANSFER_WINDOW;
-/// Where what was allowed takes longer than this to come, the line is long, and empty meanwhile.
+/// Where nothing comes for longer than this though it may, the line is long, and empty meanwhile.
 const LONG: Duration = Duration::from_millis(10);
 
 /// How far large messages may be sent ahead of what has arrived of them.
@@ -22,20 +22,21 @@ pub(super) struct Ahead {
     shared: u64,
     /// What has arrived of large messages since something small came.
     calm: u64,
-    /// When more was allowed while nothing was under way.
-    dry: Option<Instant>,
+    /// When something last came, or was allowed while nothing was under way.
+    since: Option<Instant>,
 }
 
 impl Default for Ahead {
     fn default() -> Self {
-        Self { window: TRANSFER_WINDOW, shared: SHARED_WINDOW, calm: 0, dry: None }
+        Self { window: TRANSFER_WINDOW, shared: SHARED_WINDOW, calm: 0, since: None }
     }
 }
 
 impl Ahead {
     /// So many bytes of a large message have arrived.
     pub(super) fn arrived(&mut self, count: u64, now: Instant) {
-        if self.dry.take().is_some_and(|since| now.saturating_duration_since(since) > LONG) {
+        let before = self.since.replace(now);
+        if before.is_some_and(|before| now.saturating_duration_since(before) > LONG) {
             self.shared = TRANSFER_WINDOW.min(2 * self.shared);
             self.window = self.window.max(self.shared);
         }
@@ -47,7 +48,7 @@ impl Ahead {
 
     /// The first of several large messages begins: how long the line is now is found out anew.
     pub(super) fn begin(&mut self) {
-        self.shared = SHARED_WINDOW;
+        (self.shared, self.since) = (SHARED_WINDOW, None);
     }
 
     /// A small message came while large ones are under way.
@@ -66,7 +67,9 @@ impl Ahead {
         if granted >= total || granted.saturating_sub(arrived) > self.window / 2 {
             return None;
         }
-        self.dry = (granted == arrived).then_some(now);
+        if granted == arrived {
+            self.since = Some(now);
+        }
         Some(total.min(arrived + self.window))
     }
 }
