@@ -7,14 +7,14 @@ there.
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 
 
 def main() -> None:
     """Run the command line, and end with its exit code."""
     try:
-        import click  # noqa: F401 - is it there?
-        import rich  # noqa: F401 - is it there?
-        import watchfiles  # noqa: F401 - is it there?
+        for needed in ("click", "rich", "watchfiles"):
+            import_module(needed)
     except ModuleNotFoundError as error:
         said = f"daffi: {error.name} is missing: pip install 'daffi[cli]' brings the command line"
         sys.exit(said)

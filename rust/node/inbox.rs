@@ -16,7 +16,7 @@ use crate::wire::{Credit, Decoder, Frame, Key, Kind, MAX_FRAME, PIECE, Segment, 
 const SMALL_READ: usize = 4 * 1024;
 const MIXED_READ: usize = 16 * 1024;
 const LARGE_READ: usize = 512 * 1024;
-/// The most where messages end: what is larger comes from the system anew each time.
+/// The most where messages end: one burst of a sender.
 const BURST_READ: usize = 128 * 1024;
 /// Where a piece spans several segments, those of this size are read into directly, in bytes.
 const DIRECT: usize = 16 * 1024;
