@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import time
 from functools import partial
+from pathlib import Path
 
 import pytest
 from programs import Programs
@@ -75,3 +77,24 @@ async def test_a_large_call_that_is_too_late_leaves_nothing(world: World, site: 
     await site.settled()
     assert site.caller.stats()["bytes_queued"] == 0
     assert await world.call(site.conn.rpc(timeout=20).length, data[:1_000_000]) == 1_000_000
+
+
+def _has_huge_pages(address: int) -> bool:
+    """Whether pages of 2 MiB were asked for where this address lies."""
+    inside = False
+    for line in Path("/proc/self/smaps").read_text().splitlines():
+        if found := re.match(r"([0-9a-f]+)-([0-9a-f]+) ", line):
+            inside = int(found[1], 16) <= address < int(found[2], 16)
+        elif inside and line.startswith("VmFlags:"):
+            return "hg" in line.split()
+    return False
+
+
+@over_tcp
+@pytest.mark.skipif(
+    not Path("/sys/kernel/mm/transparent_hugepage").exists(), reason="only some Linux has them"
+)
+async def test_large_results_have_huge_pages(world: World, site: Site) -> None:
+    value = await world.call(site.conn.rpc(timeout=20, serde="OPAQUE").echo, bytes(8 << 20))
+    assert len(value) == 8 << 20
+    assert _has_huge_pages(id(value) + (4 << 20))
