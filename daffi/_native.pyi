@@ -125,6 +125,8 @@ class CallFuture(Call):
 class Mailbox:
     """Calls that came for one node, waiting for the threads that run them."""
 
+    workers: int  # the most threads that it may have
+
     def __new__(cls, workers: int, on_loop: bool = False) -> Mailbox:
         """`on_loop`: coroutine functions run on a loop, and `workers` counts them too."""
 
@@ -167,11 +169,11 @@ class Job:
     def on_cancel(self, cancel: Callable[[None], object]) -> None:
         """Have `cancel(None)` called on the job's loop when it is given up or too late."""
 
-    def begin(self) -> bool:
-        """Whether the call should still run; False when it was cancelled or is too late."""
+    def open(self) -> tuple[str, int, Any] | None:
+        """Begin to run it: function, format, and the arguments as they travelled.
 
-    def open(self) -> tuple[str, int, Any]:
-        """Function, format, and the arguments as they travelled; may be called once."""
+        `None` when it was cancelled or is too late, and is answered so. May be called once.
+        """
 
     def finish(self, format: int, payload: Any) -> None:
         """Answer. Raises `SerializationError` or `MessageTooLarge`; the job is then still open."""
@@ -273,9 +275,8 @@ class Client:
         function: str,
         format: int,
         payload: Any,
-        *,
-        receivers: Sequence[str] | None = None,
-        cast: bool = False,
+        receivers: Sequence[str] | None,
+        cast: bool,
         parent: Job | None = None,
         completions: Completions | None = None,
     ) -> Any:

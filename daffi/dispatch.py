@@ -139,8 +139,7 @@ class Dispatcher:
     def run(self, job: Job) -> None:
         """From the arguments to the answer. Never raises: what goes wrong is the answer."""
         try:
-            if job.begin():
-                Context().run(self._answer, job)
+            Context().run(self._answer, job)
         except BaseException:
             _log.exception(
                 "%s: %s, called by %r, could not be answered", self._name, job.function, job.caller
@@ -161,12 +160,13 @@ class Dispatcher:
 
     def _take(self) -> None:
         mailbox = self.mailbox
+        workers = mailbox.workers
         _here.dispatcher = self
         while True:
             job = mailbox.take()
             if job is None:
                 return
-            if mailbox.crowded():
+            if self._started < workers and mailbox.crowded():
                 self._start_thread()
             self.run(job)
             del job  # not kept while waiting for the next one
@@ -188,12 +188,15 @@ class Dispatcher:
     def take_call(
         self, job: Job
     ) -> tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]] | None:
-        """The function and its arguments; None when there are none, and it is answered so.
+        """The function and its arguments; None when it must not run, and it is answered so.
 
         From here on the current context is the job's.
         """
         try:
-            name, format, payload = job.open()
+            opened = job.open()
+            if opened is None:
+                return None
+            name, format, payload = opened
             function = self._functions.get(name)
             if function is None:
                 self._refuse(job, "unreachable", f"{self._name!r} does not offer {name!r} any more")

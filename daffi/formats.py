@@ -88,14 +88,17 @@ def pack_result(format: int, value: Any) -> Any:
 
 def unpack_arguments(format: int, payload: Any) -> Arguments:
     """Positional and keyword arguments from a payload; `SerializationError` if it is none."""
-    if format == _OPAQUE:
-        return (payload,), {}
     if format == _PICKLE:
         payload = _unpickle(payload, "the arguments")
+    elif format == _OPAQUE:
+        return (payload,), {}
     try:
         args, kwargs = payload
-        if type(kwargs) is dict and isinstance(args, (tuple, list)):
-            return tuple(args), kwargs
+        if type(kwargs) is dict:
+            if type(args) is tuple:
+                return args, kwargs
+            if isinstance(args, (tuple, list)):
+                return tuple(args), kwargs
     except (TypeError, ValueError):
         pass
     raise SerializationError("the arguments can't be read: they are no (args, kwargs)")

@@ -125,10 +125,7 @@ def _bind_post(way: Way, name: str, options: Options, cast: bool) -> Remote:
     post, here, current = way.client.post, way.world.here, way.current
 
     def remote(*args: Any, **kwargs: Any) -> Any:
-        return post(
-            name, format, pack(args, kwargs), receivers=receivers, cast=cast,
-            parent=current(None), completions=here(),
-        )  # fmt: skip
+        return post(name, format, pack(args, kwargs), receivers, cast, current(None), here())
 
     return remote
 

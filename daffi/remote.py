@@ -88,7 +88,7 @@ class Proxy:
 
 
 class Style:
-    """One of `rpc`, `cast`, ...: makes proxies, and keeps the last few kinds of them."""
+    """One of `rpc`, `cast`, ...: makes proxies, `kept` or `fresh`."""
 
     __slots__ = ("_bind", "_default", "_kept", "_many", "_timed", "_way")
 
@@ -103,8 +103,8 @@ class Style:
         self._default = default
         self._kept: dict[Any, Proxy] = {}
 
-    def __call__(self, timeout: float | None, receiver: Receivers | None, serde: Serde) -> Proxy:
-        """A proxy. `TypeError` or `ValueError` for options that can't be."""
+    def kept(self, timeout: float | None, receiver: Receivers | None, serde: Serde) -> Proxy:
+        """One for all who ask for these options; `TypeError` or `ValueError` if they can't be."""
         key = (timeout, receiver, serde)
         try:
             return self._kept[key]
@@ -241,9 +241,9 @@ def _bind_post(way: Way, name: str, options: Options, cast: bool) -> Remote:
         payload = pack(args, kwargs)
         job = current(None)
         if job is None:
-            post(name, format, payload, receivers=receivers, cast=cast)
+            post(name, format, payload, receivers, cast)
         else:
-            inside(job, post, name, format, payload, receivers=receivers, cast=cast, parent=job)
+            inside(job, post, name, format, payload, receivers, cast, job)
 
     return remote
 
@@ -268,11 +268,12 @@ class StreamFunction:
     iterable.
     """
 
-    __slots__ = ("_acknowledged", "_format", "_lock", "_name", "_open", "_pack", "_receiver",
-                 "_timeout", "_way")  # fmt: skip
+    __slots__ = ("_acknowledged", "_current", "_format", "_lock", "_name", "_open", "_pack",
+                 "_receiver", "_timeout", "_way")  # fmt: skip
 
     def __init__(self, way: Way, name: str, options: Options, acknowledged: bool) -> None:
         self._way = way
+        self._current = way.current
         self._name = name
         self._format = options.format
         self._receiver = options.receivers[0] if options.receivers else None
@@ -336,7 +337,7 @@ class StreamFunction:
                 iterator.close()
 
     def _begin(self) -> Stream:
-        job = self._way.current(None)
+        job = self._current(None)
         how: dict[str, Any] = {
             "receiver": self._receiver,
             "acknowledged": self._acknowledged,
@@ -352,7 +353,12 @@ class StreamFunction:
     def _send(self, stream: Stream, payload: Any) -> bool:
         """Whether there is somebody who takes it."""
         try:
-            self._wait(stream.send, payload)
+            if self._current(None) is None:
+                pending = stream.send(payload, self._timeout)
+                if pending is not None:
+                    self._way.settle(pending)
+            else:
+                self._wait(stream.send, payload)
         except TransmissionFailure as failure:
             if self._acknowledged:
                 raise
@@ -361,13 +367,12 @@ class StreamFunction:
         return True
 
     def _wait(self, method: Callable[..., Any], *args: Any) -> None:
-        job = self._way.current(None)
+        job = self._current(None)
         if job is None:
             pending = method(*args, self._timeout)
         else:
             pending = self._way.inside(job, method, *args, self._timeout)
-        if pending is not None:
-            self._way.settle(pending)
+        self._way.settle(pending)
 
 
 def _abandon(stream: Stream) -> None:

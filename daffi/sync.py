@@ -217,12 +217,12 @@ class ClientConnection:
         way = Way(engine.call, engine.post, engine.open, current_job, inside, settle)
         self._client = client
         self._engine = engine
-        self._rpc = Style(way, bind_rpc, default=default)
-        self._rpc_nowait = Style(way, bind_rpc_nowait, timed=False)
-        self._cast = Style(way, bind_cast, many=True, default=default)
-        self._cast_nowait = Style(way, bind_cast_nowait, many=True, timed=False)
-        self._stream = Style(way, bind_stream, default=default)
-        self._stream_nowait = Style(way, bind_stream_nowait, timed=False)
+        self._rpc = Style(way, bind_rpc, default=default).kept
+        self._rpc_nowait = Style(way, bind_rpc_nowait, timed=False).kept
+        self._cast = Style(way, bind_cast, many=True, default=default).kept
+        self._cast_nowait = Style(way, bind_cast_nowait, many=True, timed=False).kept
+        self._stream = Style(way, bind_stream, default=default).fresh
+        self._stream_nowait = Style(way, bind_stream_nowait, timed=False).fresh
 
     def rpc(
         self, timeout: float | None = None, receiver: str | None = None, serde: Serde = _PICKLE
@@ -267,13 +267,13 @@ class ClientConnection:
         `timeout` is for each. The chunks given to one kept proxy are one stream. A generator is
         closed when the stream fails.
         """
-        return self._stream.fresh(timeout, receiver, serde)
+        return self._stream(timeout, receiver, serde)
 
     def stream_nowait(
         self, receiver: str | None = None, serde: Serde = _OPAQUE, timeout: float | None = None
     ) -> Proxy:
         """As `stream`, without waiting for each item to run; waits while the pipe is full."""
-        return self._stream_nowait.fresh(None, receiver, serde)
+        return self._stream_nowait(None, receiver, serde)
 
     def wait_for_members(
         self, *names: str, timeout: float | None = None, interval: float = 1.0

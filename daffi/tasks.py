@@ -53,8 +53,7 @@ class LoopDispatcher(Dispatcher, abc.ABC):
     def start_all(self, jobs: list[Job]) -> None:
         """Start the jobs that came together. Called on the loop."""
         for job in jobs:
-            if job.begin():
-                Context().run(self.start_one, job)
+            Context().run(self.start_one, job)
 
     @abc.abstractmethod
     def start_one(self, job: Job) -> None:

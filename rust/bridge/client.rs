@@ -10,8 +10,9 @@ use super::facts::{
     PyAddress, PyClientTls, PyFunction, event, members, seconds, server_stats, stats, within,
 };
 use super::job::Job;
+use super::loan::{self, Loan};
 use super::mailbox::{Mailbox, Post};
-use super::memory::{self, Loan, Memory};
+use super::memory::Memory;
 use super::outgoing::{Clock, Outgoing};
 use super::payload::{self, Lending};
 use super::posting::Posting;
@@ -21,7 +22,7 @@ use super::token::{Token, secret};
 use super::wait::ThreadWake;
 use super::waiter::Waiter;
 use super::{errors, facts};
-use crate::node::{self, Call, ClientOptions, Target};
+use crate::node::{self, Call, ClientOptions, Posted, Target};
 use crate::wire::{Failure, Flags, Kind, Member, Question};
 
 /// How long a list of members, or of what is counted, may take, and how long one that only
@@ -117,7 +118,7 @@ impl Client {
         let target = Target { receivers: receivers.clone(), cast };
         let chain = parent.map_or(0, Job::chain);
         let (call, loans) = self.pack(&function, format, payload, target, clock.deadline, chain)?;
-        memory::await_loans(&loans);
+        loan::await_loans(&loans);
         let waiter = Waiter::new(py, completions)?;
         let pending = waiter.send(py, |wake| self.node.start(call, Kind::Call, wake));
         let pending = pending.map_err(|failure| {
@@ -130,7 +131,7 @@ impl Client {
         waiter.wait(py, Box::new(outgoing), chain, convert)
     }
 
-    #[pyo3(signature = (function, format, payload, *, receivers=None, cast=false, parent=None, completions=None))]
+    #[pyo3(signature = (function, format, payload, receivers, cast, parent=None, completions=None))]
     #[allow(clippy::too_many_arguments, reason = "a call has that many facts")]
     fn post(
         &self,
@@ -151,7 +152,11 @@ impl Client {
         let crowded = completions.map(|_| MOST_POSTED);
         let posted = waiter.send(py, |wake| self.node.post(call, wake, crowded));
         let posted = posted.map_err(|failure| self.raise(py, &failure, &function))?;
-        let posting = Posting::new(posted, waiter.wake(), clock, function);
+        let wake = waiter.wake();
+        if completions.is_none() && matches!(&posted, Posted::Sent(over) if over.has_room(&wake)) {
+            return Ok(py.None());
+        }
+        let posting = Posting::new(posted, wake, clock, function);
         waiter.wait(py, Box::new(posting), 0, None)
     }
 

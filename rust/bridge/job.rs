@@ -15,14 +15,14 @@ use super::reception::Reception;
 use super::wait::{Look, ThreadWake, Woken, park};
 use super::{errors, formats};
 use crate::node::{Incoming, Style, Wake};
-use crate::wire::{Failure, FailureKind, Format, Frame, Kind, Ran};
+use crate::wire::{Failure, FailureKind, Fields, Format, Frame, Key, Kind, Ran};
 
 /// One call that somebody made of us. Dropped unanswered, it answers with an error.
 #[pyclass(frozen, module = "daffi._native")]
 pub(super) struct Job {
     incoming: Mutex<Option<Incoming>>,
-    function: String,
-    caller: String,
+    /// What its header says of it.
+    fields: Fields,
     format: u8,
     deadline: Option<Instant>,
     chain: u64,
@@ -38,8 +38,7 @@ impl Job {
     pub(super) fn new(delivered: Delivered) -> Self {
         let Delivered { incoming, post } = delivered;
         Self {
-            function: incoming.function().to_owned(),
-            caller: incoming.caller().to_owned(),
+            fields: incoming.fields().clone(),
             format: incoming.format() as u8,
             deadline: incoming.deadline(),
             chain: incoming.chain(),
@@ -99,12 +98,12 @@ impl Job {
 impl Job {
     #[getter]
     fn function(&self) -> &str {
-        &self.function
+        self.fields.text(Key::Function).unwrap_or_default()
     }
 
     #[getter]
     fn caller(&self) -> &str {
-        &self.caller
+        self.fields.origin().map_or("", |(name, _)| name)
     }
 
     #[getter]
@@ -145,30 +144,31 @@ impl Job {
         self.wake_on_cancel(watch);
     }
 
-    fn begin(&self) -> bool {
-        let mut slot = self.incoming.lock();
-        let goes = slot.as_mut().is_some_and(Incoming::begin);
-        if !goes {
-            *slot = None;
-        }
-        goes
-    }
-
-    fn open(&self, py: Python<'_>) -> PyResult<(&str, u8, Py<PyAny>)> {
-        let message = self.incoming.lock().as_mut().and_then(Incoming::take_payload);
+    fn open(&self, py: Python<'_>) -> PyResult<Option<(&str, u8, Py<PyAny>)>> {
+        let message = {
+            let mut slot = self.incoming.lock();
+            if !slot.as_mut().is_some_and(Incoming::begin) {
+                *slot = None;
+                return Ok(None);
+            }
+            slot.as_mut().and_then(Incoming::take_payload)
+        };
         let payload = match message {
             Some(message) => payload::unpack(py, message)?,
             None => return Err(errors::serialization(py, "its payload was taken already")),
         };
-        Ok((&self.function, self.format, payload))
+        Ok(Some((self.function(), self.format, payload)))
     }
 
     fn done(&self, py: Python<'_>) -> PyResult<()> {
         self.about_to_answer(py)?;
         let nothing = Frame { format: Format::Nothing, ..Frame::new(Kind::Answer, 0) };
         let incoming = self.incoming.lock().take();
-        if let Some(incoming) = incoming {
-            py.detach(|| incoming.answer(nothing.into()));
+        match incoming {
+            // Nothing is written.
+            Some(incoming) if incoming.style() == Style::Oneway => incoming.answer(nothing.into()),
+            Some(incoming) => py.detach(|| incoming.answer(nothing.into())),
+            None => {}
         }
         Ok(())
     }

@@ -16,7 +16,7 @@ use pyo3::prelude::*;
 
 use super::completions::Completions;
 use super::job::Job;
-use super::memory::Memory;
+use super::memory::{self, Memory};
 use super::queue::Queue;
 use super::reception::Reception;
 use super::wait::{SLICE, ThreadWake};
@@ -46,8 +46,10 @@ pub(super) struct Post {
 #[derive(Default)]
 struct State {
     queue: Queue,
-    /// Threads that wait for work, the reader included.
+    /// Threads that wait for work and were not called, the reader included.
     idle: usize,
+    /// Threads that were called and are not here yet.
+    called: usize,
     /// A thread that reads the connection that its next call will come over.
     reader: Option<Arc<ThreadWake>>,
     /// Where the last calls came from, and how many in a row found nothing to do here.
@@ -58,42 +60,54 @@ struct State {
     seats: HashMap<u64, Vec<Arc<Chair>>>,
 }
 
+impl State {
+    /// A thread no longer waits. It may be another one than was called: that one then stays idle.
+    fn leave(&mut self) {
+        let count = if self.called > 0 { &mut self.called } else { &mut self.idle };
+        *count -= 1;
+    }
+}
+
 struct Chair {
     jobs: Mutex<VecDeque<Incoming>>,
     wake: Arc<dyn Wake>,
 }
 
 impl Executor for Post {
-    fn submit(&self, incoming: Incoming) {
+    fn submit(&self, calls: Vec<Incoming>) {
         let mut state = self.state.lock();
         if state.closed {
-            // Dropped after the lock is gone: it answers.
+            // Dropped after the lock is gone: they answer.
             drop(state);
             return;
         }
-        let chain = incoming.chain();
-        let chair = match chain {
-            0 => None,
-            chain => state.seats.get(&chain).and_then(|chairs| chairs.last()).cloned(),
-        };
-        if let Some(chair) = chair {
-            chair.jobs.lock().push_back(incoming);
-            drop(state);
-            chair.wake.wake();
-            return;
+        let (mut came, mut chairs) = (0, Vec::new());
+        for incoming in calls {
+            let chain = incoming.chain();
+            let chair = match chain {
+                0 => None,
+                chain => state.seats.get(&chain).and_then(|chairs| chairs.last()).cloned(),
+            };
+            if let Some(chair) = chair {
+                chair.jobs.lock().push_back(incoming);
+                chairs.push(chair);
+            } else {
+                state.queue.push_back(incoming);
+                came += 1;
+            }
         }
-        state.queue.push_back(incoming);
         // The reader takes the first; where it is the one that came with it, it is not asleep.
-        let reader = state.reader.clone();
-        let wanted = reader.is_none() || state.queue.len() > 1;
-        let idle = state.idle > usize::from(reader.is_some());
+        let reader = state.reader.clone().filter(|_| came > 0);
+        let others = came.min(state.queue.len() - usize::from(reader.is_some()));
+        let called = others.min(state.idle - usize::from(state.reader.is_some()));
+        state.idle -= called;
+        state.called += called;
         drop(state);
+        chairs.iter().for_each(|chair| chair.wake.wake());
         if let Some(reader) = reader {
             reader.ring();
         }
-        if wanted && idle {
-            self.came.notify_one();
-        }
+        (0..called).for_each(|_| self.came.notify_one());
     }
 
     fn sweep(&self) {
@@ -143,7 +157,7 @@ impl Post {
             state.idle += 1;
             state = self.read(state, most);
             self.came.wait_while_for(&mut state, waits, most);
-            state.idle -= 1;
+            state.leave();
         }
         match state.queue.pop_front() {
             Some(incoming) => {
@@ -178,7 +192,7 @@ impl Post {
             !state.queue.is_empty() || state.closed
         };
         let until = Instant::now() + most.min(SLICE);
-        reading.wait(bell, until, came);
+        memory::reading(|| reading.wait(bell, until, came));
         let mut state = self.state.lock();
         state.reader = None;
         if state.queue.is_empty() {
@@ -288,6 +302,11 @@ impl Mailbox {
         Self { post, reception }
     }
 
+    #[getter]
+    fn workers(&self) -> usize {
+        self.post.workers
+    }
+
     fn settle(&self, completions: &Bound<'_, Completions>, start: Py<PyAny>) {
         if let Some(reception) = &self.reception {
             reception.settle(Arc::clone(&completions.get().queue), start);
@@ -338,7 +357,8 @@ impl Mailbox {
             return false;
         }
         let mut state = self.post.state.lock();
-        let more = state.idle == 0 && state.threads < self.post.workers && !state.closed;
+        let busy = state.idle + state.called == 0;
+        let more = busy && state.threads < self.post.workers && !state.closed;
         state.threads += usize::from(more);
         self.post.full.store(state.threads >= self.post.workers, Ordering::Relaxed);
         more

@@ -3,10 +3,12 @@
 //! Python's memory for large messages.
 //!
 //! A large body arrives in the `bytes` or `bytearray` that its receiver will get. Such objects are
-//! made by a thread of their own, which may wait for the GIL while no runtime thread does. It also
-//! lets go of buffers that were lent for sending, and tells asyncio what became of what it awaits.
+//! made by the thread that reads, where that is one of Python's, or by a thread of their own, which
+//! may wait for the GIL while no runtime thread does. It also lets go of buffers that were lent for
+//! sending, and tells asyncio what became of what it awaits.
 
 use std::any::Any;
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::mem::MaybeUninit;
 use std::sync::Arc;
@@ -16,7 +18,6 @@ use std::time::Duration;
 use crate::sync::Mutex;
 use pyo3::buffer::PyBuffer;
 use pyo3::prelude::*;
-use pyo3::types::PyBytes;
 use pyo3::{Py, ffi};
 
 use super::journal::Entry;
@@ -58,10 +59,7 @@ impl Memory {
             let _end = end;
             for order in orders {
                 match order {
-                    Order::Land(segments, ready, share) => {
-                        let made = Python::try_attach(|py| Landed::make(py, &segments, share));
-                        ready(made.flatten().map(|landed| Box::new(landed) as Box<dyn Landing>));
-                    }
+                    Order::Land(segments, ready, share) => land(&segments, ready, share),
                     Order::Log(entry) => {
                         // What a handler of logging raises is shown by logging itself.
                         Python::try_attach(|py| drop(entry.write(py)));
@@ -114,6 +112,11 @@ impl Memory {
         let _ = self.ended.lock().recv_timeout(most);
     }
 
+    /// Lets go of a buffer.
+    pub(super) fn release(&self, buffer: PyBuffer<u8>) {
+        self.order(Order::Release(buffer));
+    }
+
     /// Hands a message over to Python's `logging`.
     pub(super) fn log(&self, entry: Entry) {
         self.order(Order::Log(entry));
@@ -140,6 +143,20 @@ impl Memory {
     }
 }
 
+thread_local! {
+    /// This is a thread of Python's, detached, which may attach where it needs Python.
+    static MAY_ATTACH: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Lets a thread of Python's that reads make the memory for what comes by itself. To be called
+/// detached and without locks.
+pub(super) fn reading<T>(read: impl FnOnce() -> T) -> T {
+    MAY_ATTACH.set(true);
+    let result = read();
+    MAY_ATTACH.set(false);
+    result
+}
+
 impl Landings for Memory {
     fn reserve(&self, segments: Vec<Segment>, ready: Ready) {
         let total: u64 = segments.iter().map(|segment| segment.len).sum();
@@ -151,8 +168,16 @@ impl Landings for Memory {
         budget.left = budget.left.saturating_sub(total);
         drop(budget);
         let share = Share { memory: self.me.clone(), bytes: total };
+        if MAY_ATTACH.get() && self.orders.lock().is_some() {
+            return land(&segments, ready, share);
+        }
         self.order(Order::Land(segments, ready, share));
     }
+}
+
+fn land(segments: &[Segment], ready: Ready, share: Share) {
+    let made = Python::try_attach(|py| Landed::make(py, segments, share));
+    ready(made.flatten().map(|landed| Box::new(landed) as Box<dyn Landing>));
 }
 
 /// A part of the budget, until the message has arrived or been given up.
@@ -232,7 +257,7 @@ impl Part {
 /// Asks for pages of 2 MiB under much memory, as NumPy does from the same size on: to fill and to free
 /// it a page of 4 KiB at a time takes longer than to receive it.
 #[cfg(target_os = "linux")]
-fn prefer_huge_pages(memory: &mut [MaybeUninit<u8>]) {
+pub(super) fn prefer_huge_pages(memory: &mut [MaybeUninit<u8>]) {
     const LEAST: usize = 4 * 1024 * 1024;
     if memory.len() < LEAST {
         return;
@@ -249,7 +274,7 @@ fn prefer_huge_pages(memory: &mut [MaybeUninit<u8>]) {
 }
 
 #[cfg(not(target_os = "linux"))]
-fn prefer_huge_pages(_: &mut [MaybeUninit<u8>]) {}
+pub(super) fn prefer_huge_pages(_: &mut [MaybeUninit<u8>]) {}
 
 impl Landing for Landed {
     fn room(&mut self, offset: u64) -> &mut [MaybeUninit<u8>] {
@@ -268,128 +293,5 @@ impl Landing for Landed {
 
     fn into_any(self: Box<Self>) -> Box<dyn Any + Send> {
         self
-    }
-}
-
-/// A buffer that is lent for sending. Its owner can't resize it meanwhile, so whoever waits for the
-/// call gives it back before the owner goes on; otherwise the thread of [`Memory`] does.
-pub(super) struct Loan(Mutex<Terms>);
-
-struct Terms {
-    buffer: Option<PyBuffer<u8>>,
-    /// It has been written, or given up.
-    used: bool,
-    /// Somebody attached to Python will give it back.
-    awaited: bool,
-}
-
-impl Loan {
-    /// Whoever waited for the call is attached again, and goes on.
-    pub(super) fn end(&self, _py: Python<'_>) {
-        let mut terms = self.0.lock();
-        terms.awaited = false;
-        let buffer = if terms.used { terms.buffer.take() } else { None };
-        drop(terms);
-        drop(buffer);
-    }
-}
-
-/// The borrower's end of a loan.
-struct Lent {
-    loan: Arc<Loan>,
-    start: *const u8,
-    len: usize,
-    memory: Arc<Memory>,
-}
-
-// SAFETY: the memory stays where it is until the loan ends; nobody writes to it through this.
-unsafe impl Send for Lent {}
-
-impl AsRef<[u8]> for Lent {
-    fn as_ref(&self) -> &[u8] {
-        // SAFETY: contiguous, checked when it was lent; the export keeps it where it is.
-        unsafe { std::slice::from_raw_parts(self.start, self.len) }
-    }
-}
-
-impl Drop for Lent {
-    fn drop(&mut self) {
-        let mut terms = self.loan.0.lock();
-        terms.used = true;
-        let buffer = if terms.awaited { None } else { terms.buffer.take() };
-        drop(terms);
-        if let Some(buffer) = buffer {
-            self.memory.order(Order::Release(buffer));
-        }
-    }
-}
-
-/// Lends an object's bytes for sending, without a copy. `bytes` need not be given back.
-pub(super) fn lend(
-    memory: &Arc<Memory>,
-    object: &Bound<'_, PyAny>,
-    loans: &mut Vec<Arc<Loan>>,
-) -> PyResult<bytes::Bytes> {
-    if let Ok(bytes) = object.cast_exact::<PyBytes>() {
-        let backed = pyo3::pybacked::PyBackedBytes::from(bytes.clone());
-        return Ok(bytes::Bytes::from_owner(backed));
-    }
-    let buffer = contiguous(object)?;
-    let (start, len) = (buffer.buf_ptr().cast(), buffer.len_bytes());
-    let terms = Terms { buffer: Some(buffer), used: false, awaited: false };
-    let loan = Arc::new(Loan(Mutex::new(terms)));
-    loans.push(Arc::clone(&loan));
-    let memory = Arc::clone(memory);
-    Ok(bytes::Bytes::from_owner(Lent { loan, start, len, memory }))
-}
-
-/// From now on somebody waits for these, and ends them.
-pub(super) fn await_loans(loans: &[Arc<Loan>]) {
-    for loan in loans {
-        loan.0.lock().awaited = true;
-    }
-}
-
-/// Copies an object's bytes. Whoever writes to them meanwhile, without the GIL, has both in the copy.
-pub(super) fn copy(object: &Bound<'_, PyAny>) -> PyResult<bytes::Bytes> {
-    if let Ok(bytes) = object.cast_exact::<PyBytes>() {
-        return Ok(bytes::Bytes::copy_from_slice(bytes.as_bytes()));
-    }
-    let buffer = contiguous(object)?;
-    let len = buffer.len_bytes();
-    let mut copied = Vec::with_capacity(len);
-    prefer_huge_pages(copied.spare_capacity_mut());
-    // SAFETY: the buffer is contiguous and stays where it is, and the copy has room for all of it.
-    // No reference is made to bytes that others may write to.
-    unsafe {
-        if len > 0 {
-            std::ptr::copy_nonoverlapping(buffer.buf_ptr().cast(), copied.as_mut_ptr(), len);
-        }
-        copied.set_len(len);
-    }
-    Ok(copied.into())
-}
-
-/// How many bytes an object holds.
-pub(super) fn length(object: &Bound<'_, PyAny>) -> PyResult<usize> {
-    match object.cast_exact::<PyBytes>() {
-        Ok(bytes) => Ok(bytes.as_bytes().len()),
-        Err(_) => Ok(contiguous(object)?.len_bytes()),
-    }
-}
-
-/// Whether nobody can write to an object's bytes.
-pub(super) fn is_read_only(object: &Bound<'_, PyAny>) -> PyResult<bool> {
-    match object.cast_exact::<PyBytes>() {
-        Ok(_) => Ok(true),
-        Err(_) => Ok(contiguous(object)?.readonly()),
-    }
-}
-
-fn contiguous(object: &Bound<'_, PyAny>) -> PyResult<PyBuffer<u8>> {
-    let buffer = PyBuffer::<u8>::get(object)?;
-    match buffer.is_c_contiguous() {
-        true => Ok(buffer),
-        false => Err(pyo3::exceptions::PyBufferError::new_err("a buffer with gaps in it")),
     }
 }

@@ -1,7 +1,7 @@
 //! The only door to Python.
 //!
-//! Runtime threads never attach to Python: what needs it is done by the thread that calls, by the
-//! node's own callback threads, or by the thread in `memory`. No lock is held while attaching, and
+//! Runtime threads never attach to Python: what needs it is done by the thread that calls or reads,
+//! by the node's own callback threads, or by the thread in `memory`. No lock is held while attaching, and
 //! every wait detaches first and hears signals every 100 ms. Imports `node` and `wire`.
 //!
 //! | file | holds |
@@ -9,6 +9,7 @@
 //! | `process` | what there is once per process: the runtime, the nodes; forks and the exit |
 //! | `wait` | the one way to wait: for an outcome, a signal, a call of the same chain |
 //! | `memory` | Python's memory for large messages, and the thread that gets it |
+//! | `loan` | Python's buffers on their way out: copied, or lent |
 //! | `payload` | what travels, between Python's objects and messages |
 //! | `formats` | JSON and MSGPACK, straight from and to Python objects |
 //! | `mailbox` | calls that came, waiting for their threads |
@@ -43,6 +44,7 @@ mod formats;
 mod future;
 mod job;
 mod journal;
+mod loan;
 mod mailbox;
 mod memory;
 mod outgoing;

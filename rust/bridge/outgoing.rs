@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use super::memory::Loan;
+use super::loan::Loan;
 use super::wait::Waitable;
 use super::{errors, payload};
 use crate::node::{Lost, Message, Parts, Pending, Reading, STRANDED};

@@ -6,7 +6,8 @@ use bytes::Bytes;
 use pyo3::prelude::*;
 use pyo3::types::{PyByteArray, PyBytes, PyList, PyString};
 
-use super::memory::{self, Landed, Loan, Memory};
+use super::loan::{self, Loan};
+use super::memory::{Landed, Memory};
 use super::{errors, formats};
 use crate::node::{Large, Message, Source};
 use crate::wire::{FieldsBuilder, Flags, Format, Frame, Kind, Segment, WHOLE};
@@ -33,7 +34,7 @@ pub(super) enum Lending {
 
 impl Lending {
     fn allows(self, object: &Bound<'_, PyAny>) -> PyResult<bool> {
-        Ok(self == Self::All || memory::is_read_only(object)?)
+        Ok(self == Self::All || loan::is_read_only(object)?)
     }
 }
 
@@ -93,10 +94,10 @@ pub(super) fn pack(
         }
         Format::Nothing => {}
         Format::Opaque | Format::Pickle => {
-            if memory::length(payload)? <= COPY || !lending.allows(payload)? {
-                packed.hold(memory::copy(payload)?);
+            if loan::length(payload)? <= COPY || !lending.allows(payload)? {
+                packed.hold(loan::copy(payload)?);
             } else {
-                let lent = memory::lend(memory, payload, &mut packed.loans)?;
+                let lent = loan::lend(memory, payload, &mut packed.loans)?;
                 packed.hold(lent);
             }
         }
@@ -122,10 +123,10 @@ impl Packed {
         let mut segments = Vec::with_capacity(parts.len());
         let mut bytes = Vec::with_capacity(parts.len());
         for part in parts.iter() {
-            let read_only = memory::is_read_only(&part)?;
+            let read_only = loan::is_read_only(&part)?;
             let lent = match lending.allows(&part)? {
-                true => memory::lend(memory, &part, &mut self.loans)?,
-                false => memory::copy(&part)?,
+                true => loan::lend(memory, &part, &mut self.loans)?,
+                false => loan::copy(&part)?,
             };
             segments.push(Segment { len: lent.len() as u64, read_only });
             bytes.push(lent);

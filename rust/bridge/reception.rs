@@ -119,7 +119,7 @@ impl Reception {
         drop(state);
         match (queue, self.me.upgrade()) {
             (Some(queue), Some(me)) => queue.push(Event::Job(me, incoming)),
-            _ => self.post.submit(incoming),
+            _ => self.post.submit(vec![incoming]),
         }
     }
 
@@ -151,19 +151,21 @@ impl Reception {
 }
 
 impl Executor for Reception {
-    fn submit(&self, incoming: Incoming) {
-        let mut state = self.state.lock();
-        if state.closed {
+    fn submit(&self, calls: Vec<Incoming>) {
+        for incoming in calls {
+            let mut state = self.state.lock();
+            if state.closed {
+                drop(state);
+                return;
+            }
+            if !state.lets_in(&incoming, self.most) {
+                state.waiting.push_back(incoming);
+                continue;
+            }
+            state.enter(incoming.chain());
             drop(state);
-            return;
+            self.admit(incoming);
         }
-        if !state.lets_in(&incoming, self.most) {
-            state.waiting.push_back(incoming);
-            return;
-        }
-        state.enter(incoming.chain());
-        drop(state);
-        self.admit(incoming);
     }
 
     fn sweep(&self) {

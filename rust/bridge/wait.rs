@@ -16,7 +16,7 @@ use pyo3::prelude::*;
 
 use super::job::Job;
 use super::mailbox::{Delivered, Seat};
-use super::process;
+use super::{memory, process};
 use crate::node::{Bell, Reading, Wake};
 
 /// How long Python's signal handlers may be kept waiting.
@@ -176,7 +176,8 @@ pub(super) fn park(
                 let until = deadline.map_or(slice, |deadline| deadline.min(slice));
                 let done = || seat.is_some_and(Seat::is_called) || matches!(look(), Look::Ready);
                 let read = own.as_ref().is_some_and(|(reading, wake)| {
-                    wake.bell().is_some_and(|bell| reading.wait(bell, until, done))
+                    wake.bell()
+                        .is_some_and(|bell| memory::reading(|| reading.wait(bell, until, done)))
                 });
                 if !read {
                     std::thread::park_timeout(until - now);

@@ -56,15 +56,12 @@ impl<P: Clone, L> Hub<P, L> {
         if !oneway && self.routes.is_taken(from, id) {
             return Err(WireError::Malformed("a call with the id of another that is not ended"));
         }
-        let (name, pickles) = (caller.name.clone(), caller.pickles);
+        let refusal = refused(frame, caller.pickles, &caller.name);
         let chosen = if self.stopping {
             let text = format!("{:?} is about to stop and takes no new calls", self.name);
             Err(Failure::new(FailureKind::Stopping, Ran::No, text))
         } else {
-            match refused(frame, pickles, &name) {
-                Some(failure) => Err(failure),
-                None => self.choose(from, frame),
-            }
+            refusal.map_or_else(|| self.choose(from, frame), Err)
         };
         let (workers, pinned) = match chosen {
             Ok(chosen) => chosen,
@@ -87,8 +84,9 @@ impl<P: Clone, L> Hub<P, L> {
             return Ok(());
         }
         // The origin is set here, while the caller is surely here.
+        let Some(caller) = self.peers.get(from) else { return Ok(()) };
         let fields = frame.fields.without(&[Key::Receiver, Key::Origin]);
-        let fields = fields.origin(&name, pickles.are_read()).build();
+        let fields = fields.origin(&caller.name, caller.pickles.are_read()).build();
         let owed = Owed::new(size, workers.len());
         let Message { frame, mut rest } = message;
         for worker in workers {

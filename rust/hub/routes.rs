@@ -75,6 +75,9 @@ impl Routes {
 
     pub(super) fn remove(&mut self, id: u64) -> Option<Route> {
         let route = self.routes.remove(&id)?;
+        if route.oneway {
+            return Some(route);
+        }
         if let Entry::Occupied(mut legs) = self.callers.entry((route.caller, route.caller_id)) {
             legs.get_mut().retain(|leg| *leg != id);
             if legs.get().is_empty() {

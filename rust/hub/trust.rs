@@ -41,8 +41,8 @@ impl Pickles {
     /// What a server says of a pickle that is meant for one of its clients, if it keeps it back.
     /// Most decide by themselves what they read.
     pub fn refusal_for_client(self, name: &str) -> Option<Failure> {
-        let text = format!("PICKLE for {name:?} is refused: {NEVER}; {INSTEAD}");
-        (self == Self::Never).then(|| refusal(text))
+        let text = || format!("PICKLE for {name:?} is refused: {NEVER}; {INSTEAD}");
+        (self == Self::Never).then(|| refusal(text()))
     }
 
     /// What a client says of a pickle from its server, if it refuses it.

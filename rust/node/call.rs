@@ -103,9 +103,10 @@ impl Slot {
         std::mem::take(&mut self.state.lock().parts)
     }
 
-    /// How many items of a stream the worker has allowed.
-    pub fn allowed(&self) -> u64 {
-        self.state.lock().allowed
+    /// Whether nothing more will come of a stream, and how many items its worker has allowed.
+    pub fn progress(&self) -> (bool, u64) {
+        let state = self.state.lock();
+        (state.ended, state.allowed)
     }
 
     pub(super) fn fail(&self, failure: Failure) {

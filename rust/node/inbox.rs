@@ -7,6 +7,7 @@ use hashbrown::HashMap;
 
 use super::arriving::{Ahead, Arriving};
 use super::refusing::{aborted, refuse};
+use super::spares::Spares;
 use super::{Landing, Large, Message};
 use crate::link::{Link, receive};
 use crate::wire::{Credit, Decoder, Frame, Key, Kind, MAX_FRAME, PIECE, Segment, WHOLE, WireError};
@@ -41,6 +42,7 @@ pub(super) struct Inbox {
     name: String,
     /// How much the next read takes into the common buffer.
     read: usize,
+    spares: Spares,
     ahead: Ahead,
     list: Vec<Message>,
     /// What comes is not for us any more.
@@ -84,6 +86,7 @@ impl Inbox {
             max_message,
             name,
             read: SMALL_READ,
+            spares: Spares::default(),
             ahead: Ahead::default(),
             list: Vec::new(),
             over: false,
@@ -101,9 +104,7 @@ impl Inbox {
         // A frame that has begun is fetched at once, as far as a piece is long.
         let most = self.read.min(most).max(self.decoder.missing().min(PIECE));
         let buffer = self.decoder.buffer();
-        // A little less than a whole read is better than other memory.
-        let spare = buffer.capacity() - buffer.len();
-        let mut room = if spare < most / 2 { most } else { spare.min(most) };
+        let mut behind = most;
         let mut first: &mut [MaybeUninit<u8>] = &mut [];
         if let Some((id, missing)) = self.direct
             && buffer.is_empty()
@@ -116,16 +117,20 @@ impl Inbox {
             // where the segment is small, `copy` deals the piece out.
             if most == missing || most >= DIRECT {
                 first = place.get_mut(..most).unwrap_or_default();
-                room = if most < missing { 0 } else { room.min(SMALL_READ) };
+                behind = if most < missing { 0 } else { behind.min(SMALL_READ) };
             }
         }
+        let room = if behind == 0 { 0 } else { self.spares.room(buffer, behind) };
         let straight = !first.is_empty();
         let (direct, buffered) = loop {
             match receive(link, first, buffer, room) {
                 Ok((0, 0)) => return Ok(Found::End),
                 Ok(counts) => break counts,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    self.rest();
+                    if self.decoder.is_empty() {
+                        // Where much came once, much often comes again soon.
+                        self.read = (self.read / 4).max(SMALL_READ);
+                    }
                     return Ok(Found::Nothing);
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -155,12 +160,11 @@ impl Inbox {
         Ok(count)
     }
 
-    /// Nothing came: gives back what only a burst needs.
-    fn rest(&mut self) {
-        if self.decoder.is_empty() && self.read > SMALL_READ {
+    /// Little came for a while: gives back what only a burst needs.
+    pub(super) fn rest(&mut self) {
+        self.spares.clear();
+        if self.decoder.is_empty() && self.decoder.buffer().capacity() > SMALL_READ {
             *self.decoder.buffer() = BytesMut::new();
-            // Where much came once, much often comes again soon.
-            self.read = (self.read / 4).max(SMALL_READ);
         }
         if self.list.capacity() > MAX_IDLE_LIST {
             self.list = Vec::new();
@@ -171,6 +175,7 @@ impl Inbox {
     pub(super) fn close(&mut self) {
         self.over = true;
         self.transfers.clear();
+        self.spares.clear();
         *self.decoder.buffer() = BytesMut::new();
     }
 

@@ -122,7 +122,7 @@ impl Inflow {
             drop(state);
             let style = if self.acknowledged { Style::Item } else { Style::OnewayItem };
             let (head, run, me) = (self.head.clone(), Arc::clone(&self.run), Arc::clone(self));
-            worker.submit(head, item, style, run, Some(me), &self.origin);
+            worker.submit(head, item, style, run, me, &self.origin);
         } else if state.ended {
             drop(state);
             worker.forget_stream(self.head.id, false);

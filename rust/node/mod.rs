@@ -43,6 +43,7 @@ mod read;
 mod refusing;
 mod server;
 mod session;
+mod spares;
 mod stats;
 #[cfg(test)]
 mod tests;

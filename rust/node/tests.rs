@@ -17,6 +17,7 @@ mod leaving;
 mod odd;
 mod pickles;
 mod rules;
+mod spares;
 mod stopping;
 mod streams;
 mod talking;

@@ -6,16 +6,19 @@ use crate::sync::Mutex;
 use hashbrown::HashMap;
 use tokio::sync::Notify;
 
-use super::incoming::Incoming;
+use super::incoming::{Facts, Incoming};
 use super::inflow::Inflow;
 use super::{Counts, Message, Origin, Pace, Wake};
 use crate::wire::{Failure, Flags, Frame, Key, Kind};
 
+/// How many calls that came together are handed over at once.
+const TOGETHER: usize = 32;
+
 /// Whoever runs functions.
 pub trait Executor: Send + Sync + 'static {
-    /// Takes over a call. Never blocks; called from any thread. What is dropped unanswered is
-    /// answered with an error.
-    fn submit(&self, incoming: Incoming);
+    /// Takes over calls, in their order. Never blocks; called from any thread. What is dropped
+    /// unanswered is answered with an error.
+    fn submit(&self, calls: Vec<Incoming>);
 
     /// Some call that waited was given up: those that wait and are cancelled may be dropped.
     fn sweep(&self);
@@ -106,20 +109,49 @@ impl Worker {
         })
     }
 
-    /// Takes in what came from there for whoever runs functions.
-    pub(super) fn take_in(self: &Arc<Self>, message: Message, origin: &Origin) {
+    /// Takes in what came from there for whoever runs functions. Calls that came together are handed
+    /// over together, some at a time: whoever runs them need not wait for the last.
+    pub(super) fn take_in(
+        self: &Arc<Self>,
+        messages: impl IntoIterator<Item = Message>,
+        origin: &Origin,
+    ) {
+        let mut calls = Vec::new();
+        for message in messages {
+            if message.frame.kind == Kind::Call {
+                calls.extend(self.call(message, origin));
+            } else {
+                // What else there is may be about them.
+                self.hand_over(&mut calls);
+                self.take_in_other(message, origin);
+            }
+            if calls.len() >= TOGETHER {
+                self.hand_over(&mut calls);
+            }
+        }
+        self.hand_over(&mut calls);
+    }
+
+    fn hand_over(&self, calls: &mut Vec<Incoming>) {
+        if !calls.is_empty() {
+            self.executor.submit(std::mem::take(calls));
+        }
+    }
+
+    fn call(self: &Arc<Self>, message: Message, origin: &Origin) -> Option<Incoming> {
+        let oneway = message.frame.flags.has(Flags::ONEWAY);
+        let run = (!oneway).then(Arc::<Run>::default);
+        if let Some(run) = &run {
+            self.runs.lock().insert(message.frame.id, Arc::clone(run));
+        }
+        let head = message.frame.clone();
+        let style = if oneway { Style::Oneway } else { Style::Call };
+        self.incoming(head, message, style, run, None, origin)
+    }
+
+    fn take_in_other(self: &Arc<Self>, message: Message, origin: &Origin) {
         let id = message.frame.id;
         match message.frame.kind {
-            Kind::Call => {
-                let oneway = message.frame.flags.has(Flags::ONEWAY);
-                let run = Arc::new(Run::default());
-                if !oneway {
-                    self.runs.lock().insert(id, Arc::clone(&run));
-                }
-                let head = message.frame.clone();
-                let style = if oneway { Style::Oneway } else { Style::Call };
-                self.submit(head, message, style, run, None, origin);
-            }
             Kind::Cancel => {
                 let run = self.runs.lock().remove(&id);
                 let waits = match run {
@@ -149,22 +181,38 @@ impl Worker {
         }
     }
 
+    /// An item of a stream.
     pub(super) fn submit(
+        self: &Arc<Self>,
+        head: Frame,
+        item: Message,
+        style: Style,
+        run: Arc<Run>,
+        inflow: Arc<Inflow>,
+        origin: &Origin,
+    ) {
+        if let Some(incoming) = self.incoming(head, item, style, Some(run), Some(inflow), origin) {
+            self.executor.submit(vec![incoming]);
+        }
+    }
+
+    /// A call or an item for whoever runs functions; nothing where they never get to see it.
+    fn incoming(
         self: &Arc<Self>,
         head: Frame,
         payload: Message,
         style: Style,
-        run: Arc<Run>,
+        run: Option<Arc<Run>>,
         inflow: Option<Arc<Inflow>>,
         origin: &Origin,
-    ) {
+    ) -> Option<Incoming> {
         let size = payload.weight();
         let left = payload.frame.fields.number(Key::Deadline).map(Duration::from_micros);
         let deadline = left.and_then(|left| Instant::now().checked_add(left));
         self.waiting.fetch_add(1, Ordering::AcqRel);
         let worker = Arc::clone(self);
         let payload = Some(payload);
-        let incoming = Incoming {
+        let incoming = Incoming::new(Facts {
             head,
             payload,
             size,
@@ -177,14 +225,14 @@ impl Worker {
             begun: false,
             open: true,
             closed: None,
-        };
-        // Whoever runs functions never gets to see it.
-        let Some(failure) = incoming.refusal() else { return self.executor.submit(incoming) };
+        });
+        let Some(failure) = incoming.refusal() else { return Some(incoming) };
         if matches!(style, Style::Oneway | Style::OnewayItem) {
             let (function, text) = (incoming.function(), &failure.message);
             log::warn!(target: "daffi.node", "a call of {function:?} that nobody waits for: {text}");
         }
         incoming.fail(failure);
+        None
     }
 
     /// Nothing more of a stream will run; false when there is none.

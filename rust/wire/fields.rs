@@ -155,17 +155,27 @@ fn check(key: u8, value: &[u8]) -> Result<(), WireError> {
 pub struct FieldsBuilder(Vec<u8>);
 
 impl FieldsBuilder {
-    /// Room for the fields of a usual call.
+    /// None yet.
     pub fn new() -> Self {
-        Self(Vec::with_capacity(96))
+        Self::default()
     }
 
     /// One pair as bytes. Values longer than 65,535 bytes do not exist; callers bound names.
-    pub fn raw(mut self, key: u8, value: &[u8]) -> Self {
-        let value = value.get(..usize::from(u16::MAX)).unwrap_or(value);
-        self.0.push(key);
-        self.0.extend_from_slice(&(value.len() as u16).to_le_bytes());
-        self.0.extend_from_slice(value);
+    pub fn raw(self, key: u8, value: &[u8]) -> Self {
+        self.joined(key, &[], value)
+    }
+
+    fn joined(mut self, key: u8, first: &[u8], rest: &[u8]) -> Self {
+        let rest = rest.get(..usize::from(u16::MAX) - first.len()).unwrap_or(rest);
+        let len = (first.len() + rest.len()) as u16;
+        let [l0, l1] = len.to_le_bytes();
+        if self.0.capacity() == 0 {
+            // Room for the fields of a usual call.
+            self.0.reserve(96);
+        }
+        self.0.extend_from_slice(&[key, l0, l1]);
+        self.0.extend_from_slice(first);
+        self.0.extend_from_slice(rest);
         self
     }
 
@@ -181,10 +191,7 @@ impl FieldsBuilder {
 
     /// Who made the call.
     pub fn origin(self, name: &str, trusted: bool) -> Self {
-        let mut value = Vec::with_capacity(1 + name.len());
-        value.push(u8::from(trusted));
-        value.extend_from_slice(name.as_bytes());
-        self.raw(Key::Origin as u8, &value)
+        self.joined(Key::Origin as u8, &[u8::from(trusted)], name.as_bytes())
     }
 
     /// The segments of the body.

@@ -23,24 +23,27 @@ impl Role for ClientRole {
         let (Some(client), Some(worker)) = (self.client.upgrade(), self.worker.get()) else {
             return Err(stopped());
         };
-        let origin = Origin::new(session);
+        let (mut own, mut result) = (Vec::new(), Ok(()));
         for message in messages.drain(..) {
             let frame = &message.frame;
             match frame.kind {
                 Kind::Call | Kind::Cancel | Kind::Open | Kind::Item | Kind::End => {
-                    worker.take_in(message, &origin)
+                    own.push(message)
                 }
-                Kind::Presence => {
-                    let presence = Presence::decode(&frame.body);
-                    client.events.push(presence.map_err(|error| {
-                        Failure::new(FailureKind::Protocol, Ran::Maybe, error.to_string())
-                    })?);
-                }
+                Kind::Presence => match Presence::decode(&frame.body) {
+                    Ok(presence) => client.events.push(presence),
+                    Err(error) => {
+                        let text = error.to_string();
+                        result = Err(Failure::new(FailureKind::Protocol, Ran::Maybe, text));
+                        break;
+                    }
+                },
                 Kind::Credit => client.credited(session, message),
                 _ => client.arrived(message, self.refusal.as_ref()),
             }
         }
-        Ok(())
+        worker.take_in(own, &Origin::new(session));
+        result
     }
 
     fn wants(&self, answer: &Frame) -> bool {

@@ -62,7 +62,7 @@ impl Server {
             self.answer_stats(session, id, skipped);
         }
         if let Some((_, worker)) = self.local.get() {
-            own.into_iter().for_each(|message| worker.take_in(message, origin));
+            worker.take_in(own, origin);
         }
         touched.iter().for_each(|session| session.flush(pace));
         let rest = later.iter().filter(|session| !is_among(&touched, session));

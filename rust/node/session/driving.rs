@@ -13,9 +13,14 @@ use super::{Pace, Session};
 use crate::node::{HEARTBEAT, NO_PROGRESS, SILENCE, gone};
 use crate::wire::{Failure, Frame, Kind};
 
+/// Where less than this came since the last look, in bytes, reading has nothing to keep ready.
+const LITTLE: u64 = 16 * 1024;
+
 /// What the task saw when it last looked at the clock.
 struct Watch {
     ticked: Instant,
+    /// How much had been received.
+    received: u64,
     /// When more than before had last been sent, and how much that was.
     progress: (Instant, u64),
 }
@@ -49,7 +54,7 @@ impl Session {
     async fn work(self: &Arc<Self>) -> Over {
         let mut tick = ticks();
         let now = Instant::now();
-        let mut watch = Watch { ticked: now, progress: (now, 0) };
+        let mut watch = Watch { ticked: now, received: 0, progress: (now, 0) };
         if let Err(over) = self.hand_out_first() {
             return over;
         }
@@ -138,6 +143,12 @@ impl Session {
         }
         if since(&self.said) >= HEARTBEAT / 2 {
             self.outbox.lock().rest();
+        }
+        let received = self.received.load(Ordering::Relaxed);
+        if received - std::mem::replace(&mut watch.received, received) < LITTLE
+            && let Some(mut inbox) = self.inbox.try_lock()
+        {
+            inbox.rest();
         }
         // What was just said is heard for longer than until the next look.
         if !stuck && since(&self.said) >= HEARTBEAT / 4 {

@@ -64,7 +64,8 @@ impl Session {
     fn hand_out(self: &Arc<Self>, mut inbox: MutexGuard<'_, Inbox>) -> Result<(), Over> {
         let (mut messages, mut wishes) = (inbox.lend_list(), Vec::new());
         let cut = inbox.cut(|answer| self.role.wants(answer), &mut messages, &mut wishes);
-        let own = self.take_own(&mut messages);
+        let mut granted = false;
+        let own = self.take_own(&mut messages, &mut granted);
         let taken = match messages.is_empty() {
             true => Ok(()),
             false => self.role.burst(self, &mut messages),
@@ -72,6 +73,9 @@ impl Session {
         inbox.return_list(messages);
         drop(inbox);
         self.fulfil(wishes);
+        if granted {
+            self.flush(Pace::Now);
+        }
         taken.map_err(Over::from_role)?;
         if let Some(goodbye) = own.map_err(broken)? {
             return Err(Over::Said(goodbye));
@@ -113,8 +117,13 @@ impl Session {
         }
     }
 
-    /// Takes out what is about this connection alone; what comes back is the peer's goodbye.
-    fn take_own(&self, messages: &mut Vec<Message>) -> Result<Option<Failure>, WireError> {
+    /// Takes out what is about this connection alone; what comes back is the peer's goodbye. Where
+    /// large messages of ours were `granted` more, that is to be written.
+    fn take_own(
+        &self,
+        messages: &mut Vec<Message>,
+        granted: &mut bool,
+    ) -> Result<Option<Failure>, WireError> {
         let (mut goodbye, mut result) = (None, Ok(()));
         messages.retain(|message| {
             let frame = &message.frame;
@@ -126,7 +135,11 @@ impl Session {
                     false
                 }
                 Kind::Credit => match Credit::read(frame) {
-                    Ok(Credit::Offset { id, upto }) => !self.granted(id, upto),
+                    Ok(Credit::Offset { id, upto }) => {
+                        let ours = self.granted(id, upto);
+                        *granted |= ours;
+                        !ours
+                    }
                     Ok(_) => true,
                     Err(error) => {
                         result = Err(error);
@@ -151,8 +164,6 @@ impl Session {
             outbox.grant(id, upto);
         }
         outbox.wake();
-        drop(outbox);
-        self.kick.notify_one();
         true
     }
 }

@@ -56,7 +56,7 @@ async fn a_call_that_began_while_an_item_waited_is_told_of_with_the_item() {
     assert!(matches!(posted, Posted::Sent(_)));
     let stream = site.caller.start(call("hold", b""), Kind::Open, site.wake()).unwrap();
     let until = Instant::now() + PATIENCE;
-    while stream.slot.allowed() == 0 {
+    while stream.slot.progress().1 == 0 {
         assert!(Instant::now() < until, "no credit");
         tokio::task::yield_now().await;
     }

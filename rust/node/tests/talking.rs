@@ -35,8 +35,8 @@ pub(super) struct Functions {
     submitted: Notify,
 }
 
-impl Executor for Functions {
-    fn submit(&self, mut incoming: Incoming) {
+impl Functions {
+    fn take(&self, mut incoming: Incoming) {
         let function = incoming.function().to_owned();
         match function.as_str() {
             "echo" if incoming.begin() => {
@@ -51,6 +51,12 @@ impl Executor for Functions {
             _ => {}
         }
         self.submitted.notify_one();
+    }
+}
+
+impl Executor for Functions {
+    fn submit(&self, calls: Vec<Incoming>) {
+        calls.into_iter().for_each(|incoming| self.take(incoming));
     }
 
     fn sweep(&self) {

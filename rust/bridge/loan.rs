@@ -1,0 +1,138 @@
+#![allow(
+    unsafe_code,
+    reason = "Python's buffers are read while their owners keep them where they are"
+)]
+
+//! Python's buffers on their way out: copied, or lent until they have been written.
+
+use std::sync::Arc;
+
+use pyo3::buffer::PyBuffer;
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+
+use super::memory::{Memory, prefer_huge_pages};
+use crate::sync::Mutex;
+
+/// A buffer that is lent for sending. Its owner can't resize it meanwhile, so whoever waits for the
+/// call gives it back before the owner goes on; otherwise the thread of [`Memory`] does.
+pub(super) struct Loan(Mutex<Terms>);
+
+struct Terms {
+    buffer: Option<PyBuffer<u8>>,
+    /// It has been written, or given up.
+    used: bool,
+    /// Somebody attached to Python will give it back.
+    awaited: bool,
+}
+
+impl Loan {
+    /// Whoever waited for the call is attached again, and goes on.
+    pub(super) fn end(&self, _py: Python<'_>) {
+        let mut terms = self.0.lock();
+        terms.awaited = false;
+        let buffer = if terms.used { terms.buffer.take() } else { None };
+        drop(terms);
+        drop(buffer);
+    }
+}
+
+/// The borrower's end of a loan.
+struct Lent {
+    loan: Arc<Loan>,
+    start: *const u8,
+    len: usize,
+    memory: Arc<Memory>,
+}
+
+// SAFETY: the memory stays where it is until the loan ends; nobody writes to it through this.
+unsafe impl Send for Lent {}
+
+impl AsRef<[u8]> for Lent {
+    fn as_ref(&self) -> &[u8] {
+        // SAFETY: contiguous, checked when it was lent; the export keeps it where it is.
+        unsafe { std::slice::from_raw_parts(self.start, self.len) }
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        let mut terms = self.loan.0.lock();
+        terms.used = true;
+        let buffer = if terms.awaited { None } else { terms.buffer.take() };
+        drop(terms);
+        if let Some(buffer) = buffer {
+            self.memory.release(buffer);
+        }
+    }
+}
+
+/// Lends an object's bytes for sending, without a copy. `bytes` need not be given back.
+pub(super) fn lend(
+    memory: &Arc<Memory>,
+    object: &Bound<'_, PyAny>,
+    loans: &mut Vec<Arc<Loan>>,
+) -> PyResult<bytes::Bytes> {
+    if let Ok(bytes) = object.cast_exact::<PyBytes>() {
+        let backed = pyo3::pybacked::PyBackedBytes::from(bytes.clone());
+        return Ok(bytes::Bytes::from_owner(backed));
+    }
+    let buffer = contiguous(object)?;
+    let (start, len) = (buffer.buf_ptr().cast(), buffer.len_bytes());
+    let terms = Terms { buffer: Some(buffer), used: false, awaited: false };
+    let loan = Arc::new(Loan(Mutex::new(terms)));
+    loans.push(Arc::clone(&loan));
+    let memory = Arc::clone(memory);
+    Ok(bytes::Bytes::from_owner(Lent { loan, start, len, memory }))
+}
+
+/// From now on somebody waits for these, and ends them.
+pub(super) fn await_loans(loans: &[Arc<Loan>]) {
+    for loan in loans {
+        loan.0.lock().awaited = true;
+    }
+}
+
+/// Copies an object's bytes. Whoever writes to them meanwhile, without the GIL, has both in the copy.
+pub(super) fn copy(object: &Bound<'_, PyAny>) -> PyResult<bytes::Bytes> {
+    if let Ok(bytes) = object.cast_exact::<PyBytes>() {
+        return Ok(bytes::Bytes::copy_from_slice(bytes.as_bytes()));
+    }
+    let buffer = contiguous(object)?;
+    let len = buffer.len_bytes();
+    let mut copied = Vec::with_capacity(len);
+    prefer_huge_pages(copied.spare_capacity_mut());
+    // SAFETY: the buffer is contiguous and stays where it is, and the copy has room for all of it.
+    // No reference is made to bytes that others may write to.
+    unsafe {
+        if len > 0 {
+            std::ptr::copy_nonoverlapping(buffer.buf_ptr().cast(), copied.as_mut_ptr(), len);
+        }
+        copied.set_len(len);
+    }
+    Ok(copied.into())
+}
+
+/// How many bytes an object holds.
+pub(super) fn length(object: &Bound<'_, PyAny>) -> PyResult<usize> {
+    match object.cast_exact::<PyBytes>() {
+        Ok(bytes) => Ok(bytes.as_bytes().len()),
+        Err(_) => Ok(contiguous(object)?.len_bytes()),
+    }
+}
+
+/// Whether nobody can write to an object's bytes.
+pub(super) fn is_read_only(object: &Bound<'_, PyAny>) -> PyResult<bool> {
+    match object.cast_exact::<PyBytes>() {
+        Ok(_) => Ok(true),
+        Err(_) => Ok(contiguous(object)?.readonly()),
+    }
+}
+
+fn contiguous(object: &Bound<'_, PyAny>) -> PyResult<PyBuffer<u8>> {
+    let buffer = PyBuffer::<u8>::get(object)?;
+    match buffer.is_c_contiguous() {
+        true => Ok(buffer),
+        false => Err(pyo3::exceptions::PyBufferError::new_err("a buffer with gaps in it")),
+    }
+}
