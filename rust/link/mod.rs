@@ -87,7 +87,8 @@ pub const MAX_SLICES: usize = 1024;
 ///    of what is there already too. `try_read` finds what is there at any time, told or not, and
 ///    `await_readable` wakes up for it, and for `close`. (O) It reads until `WouldBlock` before it
 ///    sleeps and before it takes back, so that nothing is left inside a link around a link: that
-///    one passes the four on, or leaves them as they are.
+///    one passes the four on, or leaves them as they are. Where `keeps_nothing`, a read that did not
+///    fill its room will do.
 pub trait Link: Send + Sync + Debug {
     /// Reads into the slices; see rules 1 and 2.
     fn try_read(&self, slices: &mut [MaybeUninitSlice<'_>]) -> io::Result<usize>;
@@ -118,6 +119,11 @@ pub trait Link: Send + Sync + Debug {
 
     /// Lends reading to the calling thread; false where that can't be done.
     fn lend(&self) -> bool {
+        false
+    }
+
+    /// Whether nothing is ever left inside: a read that does not fill its room took all there was.
+    fn keeps_nothing(&self) -> bool {
         false
     }
 

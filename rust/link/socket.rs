@@ -244,6 +244,10 @@ impl Link for Socket {
         matches!(&*self.stream(), Stream::Lendable(stream) if stream.lend(true).is_ok())
     }
 
+    fn keeps_nothing(&self) -> bool {
+        true
+    }
+
     #[cfg(target_os = "linux")]
     fn await_readable(&self, bell: &Bell, most: Duration) -> io::Result<()> {
         match &*self.stream() {

@@ -61,8 +61,8 @@ pub(super) enum Wish {
 /// What a read found.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Found {
-    /// So many bytes; there may be more.
-    Bytes(usize),
+    /// So many bytes, and whether they filled all the room there was.
+    Bytes(usize, bool),
     /// Nothing now.
     Nothing,
     /// The end.
@@ -121,29 +121,26 @@ impl Inbox {
             }
         }
         let room = if behind == 0 { 0 } else { self.spares.room(buffer, behind) };
-        let straight = !first.is_empty();
+        let (straight, len) = (!first.is_empty(), first.len());
         let (direct, buffered) = loop {
             match receive(link, first, buffer, room) {
                 Ok((0, 0)) => return Ok(Found::End),
                 Ok(counts) => break counts,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    if self.decoder.is_empty() {
-                        // Where much came once, much often comes again soon.
-                        self.read = (self.read / 4).max(SMALL_READ);
-                    }
-                    return Ok(Found::Nothing);
-                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(Found::Nothing),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
         };
         if !straight && buffered >= room {
             self.read = (self.read * 4).min(LARGE_READ);
+        } else if !straight && buffered < self.read / 4 {
+            self.read = (self.read / 4).max(SMALL_READ);
         }
+        let full = direct + buffered == len + room;
         if direct > 0 {
             self.arrived(direct);
         }
-        Ok(Found::Bytes(direct + buffered))
+        Ok(Found::Bytes(direct + buffered, full))
     }
 
     /// From now on what comes is not for us, and reading finds the end.

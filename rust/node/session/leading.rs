@@ -4,7 +4,7 @@
 //!
 //! - **What comes over the connection.** The link tells the task, unless it is lent. It is lent
 //!   only while a [`Lease`] lives, whose owner sleeps until there is something to read, reads until
-//!   there is nothing before it sleeps again, and gives the link back by every exit, a panic
+//!   nothing is left inside the link before it sleeps again, and gives it back by every exit, a panic
 //!   included. The link then tells the task of what is there already. The task may still read
 //!   beside the leader, for something it heard of before: the inbox is read by one at a time.
 //! - **What others do to the leader**: hand it its answer, its failure, a call of its chain. They
@@ -88,6 +88,7 @@ impl Session {
         mut done: impl FnMut() -> bool,
     ) -> bool {
         let Some(_lease) = Lease::take(self) else { return false };
+        let once = self.link.keeps_nothing();
         let began = Instant::now();
         let spins = self.gate.lock().is_open();
         let spin_until = until.min(began + if spins { SPIN } else { Duration::ZERO });
@@ -119,7 +120,7 @@ impl Session {
                 std::thread::yield_now();
             }
             // Whoever else has the inbox lets go of it soon, and may leave something unread.
-            if let Err(over) = self.read_on(|| Some(self.inbox.lock())) {
+            if let Err(over) = self.read_on(|| Some(self.inbox.lock()), once) {
                 self.end_as(over);
                 return true;
             }

@@ -17,31 +17,39 @@ impl Session {
     /// Reads what is there and hands it out. True when there may be more.
     pub(super) fn pump(self: &Arc<Self>) -> Result<bool, Over> {
         // Whoever has it lets go soon; what is then still unread is told of, or told of still.
-        self.read_on(|| self.inbox.try_lock())
+        self.read_on(|| self.inbox.try_lock(), false)
     }
 
-    /// The same, with the inbox as it can be had.
+    /// The same, with the inbox as it can be had. `once`: a read that took all there was will do,
+    /// without another one that finds nothing.
     pub(super) fn read_on<'a>(
         self: &'a Arc<Self>,
         mut take: impl FnMut() -> Option<MutexGuard<'a, Inbox>>,
+        once: bool,
     ) -> Result<bool, Over> {
         for _ in 0..READS {
             let Some(mut inbox) = take() else { return Ok(false) };
             let found = inbox
                 .read(&*self.link)
                 .map_err(|error| Over::Gone(gone(format!("reading from it failed: {error}"))))?;
-            match found {
+            let all = match found {
                 Found::End => return Err(Over::Gone(gone("it closed the connection"))),
                 Found::Nothing => {
                     drop(inbox);
                     self.push_on();
                     return Ok(false);
                 }
-                Found::Bytes(count) => self.received.fetch_add(count as u64, Ordering::Relaxed),
+                Found::Bytes(count, full) => {
+                    self.received.fetch_add(count as u64, Ordering::Relaxed);
+                    once && !full
+                }
             };
             self.heard.store(self.now(), Ordering::Relaxed);
             self.hand_out(inbox)?;
             self.push_on();
+            if all {
+                return Ok(false);
+            }
         }
         Ok(true)
     }
