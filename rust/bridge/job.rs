@@ -164,11 +164,9 @@ impl Job {
         self.about_to_answer(py)?;
         let nothing = Frame { format: Format::Nothing, ..Frame::new(Kind::Answer, 0) };
         let incoming = self.incoming.lock().take();
-        match incoming {
-            // Nothing is written.
-            Some(incoming) if incoming.style() == Style::Oneway => incoming.answer(nothing.into()),
-            Some(incoming) => py.detach(|| incoming.answer(nothing.into())),
-            None => {}
+        if let Some(incoming) = incoming {
+            // Not detached: hardly ever is there anything to write.
+            incoming.answer(nothing.into());
         }
         Ok(())
     }
