@@ -33,6 +33,11 @@ impl Default for Ahead {
 }
 
 impl Ahead {
+    /// Whether small messages come between.
+    pub(super) fn is_shared(&self) -> bool {
+        self.window < TRANSFER_WINDOW
+    }
+
     /// So many bytes of a large message have arrived.
     pub(super) fn arrived(&mut self, count: u64, now: Instant) {
         let before = self.since.replace(now);

@@ -103,8 +103,7 @@ impl Inbox {
         let most = if self.transfers.is_empty() { most } else { MIXED_READ };
         // A frame that has begun is fetched at once, as far as a piece is long.
         let most = self.read.min(most).max(self.decoder.missing().min(PIECE));
-        let buffer = self.decoder.buffer();
-        let mut behind = most;
+        let (buffer, mut behind) = (self.decoder.buffer(), most);
         let mut first: &mut [MaybeUninit<u8>] = &mut [];
         if let Some((id, missing)) = self.direct
             && buffer.is_empty()
@@ -131,16 +130,21 @@ impl Inbox {
                 Err(error) => return Err(error),
             }
         };
-        if !straight && buffered >= room {
-            self.read = (self.read * 4).min(LARGE_READ);
-        } else if !straight && buffered < self.read / 4 {
-            self.read = (self.read / 4).max(SMALL_READ);
+        match straight {
+            false if buffered >= room => self.read = (self.read * 4).min(LARGE_READ),
+            false if buffered < self.read / 4 => self.read = (self.read / 4).max(SMALL_READ),
+            _ => {}
         }
         let full = direct + buffered == len + room;
         if direct > 0 {
             self.arrived(direct);
         }
         Ok(Found::Bytes(direct + buffered, full))
+    }
+
+    /// Whether small messages come between the pieces of large ones.
+    pub(super) fn shares(&self) -> bool {
+        !self.transfers.is_empty() && self.ahead.is_shared()
     }
 
     /// From now on what comes is not for us, and reading finds the end.

@@ -41,6 +41,8 @@ pub(super) struct Outbox {
     /// Transfers that may send a piece, in turn.
     ready: VecDeque<u64>,
     last_transfer: u64,
+    /// Small messages came while large ones were under way.
+    shared: bool,
     /// Taken out to be written; empty again when it is.
     pub(super) batch: Batch,
     /// Somebody writes, or waits until the link takes more.
@@ -112,6 +114,10 @@ impl Run {
     }
 }
 
+fn is_control(kind: Kind) -> bool {
+    matches!(kind, Kind::Ping | Kind::Credit)
+}
+
 fn is_answer(kind: Kind) -> bool {
     kind == Kind::Answer
 }
@@ -127,6 +133,7 @@ impl Outbox {
     pub(super) fn push(&mut self, message: Message) -> Option<u64> {
         let Message { frame, rest } = message;
         let Some(Large::Source(mut source)) = rest else {
+            self.shared |= !self.transfers.is_empty() && !is_control(frame.kind);
             self.push_frame(frame);
             return None;
         };
@@ -167,7 +174,7 @@ impl Outbox {
     fn push_frame(&mut self, frame: Frame) {
         let len = frame.encoded_len();
         self.queued += len;
-        let control = matches!(frame.kind, Kind::Ping | Kind::Credit);
+        let control = is_control(frame.kind);
         let tail = if control { &mut self.control } else { &mut self.tail };
         if tail.capacity() == 0 {
             std::mem::swap(tail, &mut self.batch.spare);
@@ -230,6 +237,12 @@ impl Outbox {
     /// Large messages that are being sent.
     pub(super) fn transfers(&self) -> usize {
         self.transfers.len()
+    }
+
+    /// Whether small messages come between the pieces of large ones.
+    pub(super) fn shares(&mut self) -> bool {
+        self.shared &= !self.transfers.is_empty();
+        self.shared
     }
 
     /// Whether the link has everything, and holds nothing back.

@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 
 use super::ending::{Ending, Over};
+use super::writing::MUCH;
 use super::{Pace, Session};
 use crate::node::inbox::{Found, Inbox, Wish};
 use crate::node::{Landing, Message, gone};
@@ -27,6 +28,7 @@ impl Session {
         mut take: impl FnMut() -> Option<MutexGuard<'a, Inbox>>,
         once: bool,
     ) -> Result<bool, Over> {
+        let mut much = 0;
         for _ in 0..READS {
             let Some(mut inbox) = take() else { return Ok(false) };
             let found = inbox
@@ -41,12 +43,17 @@ impl Session {
                 }
                 Found::Bytes(count, full) => {
                     self.received.fetch_add(count as u64, Ordering::Relaxed);
+                    much += if inbox.shares() { count } else { 0 };
                     once && !full
                 }
             };
             self.heard.store(self.now(), Ordering::Relaxed);
             self.hand_out(inbox)?;
             self.push_on();
+            if much >= MUCH {
+                std::thread::yield_now();
+                much = 0;
+            }
             if all {
                 return Ok(false);
             }

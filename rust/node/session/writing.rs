@@ -14,6 +14,9 @@ use crate::sync::MutexGuard;
 
 /// So many bytes are enough for a write of their own.
 const BULK: usize = 128 * 1024;
+/// Where small messages come between the pieces of large ones, whoever has moved so many bytes lets
+/// others have the processor: who handles the small ones would wait for it, for whole time slices.
+pub(super) const MUCH: usize = 64 * 1024;
 /// How long what came with [`Pace::Bulk`] or [`Pace::Later`] waits for more.
 pub(super) const GATHER: Duration = Duration::from_millis(1);
 
@@ -81,11 +84,15 @@ impl Session {
         while outbox.has_more() {
             outbox.held = false;
             let mut batch = std::mem::take(&mut outbox.batch);
+            let shares = outbox.shares();
             drop(outbox);
             let (written, result) = batch.write(&*self.link);
             if written > 0 {
                 self.sent.fetch_add(written as u64, Ordering::Relaxed);
                 self.said.store(self.now(), Ordering::Relaxed);
+            }
+            if shares && written >= MUCH {
+                std::thread::yield_now();
             }
             outbox = self.outbox.lock();
             if outbox.closed {
