@@ -3,7 +3,7 @@
 The counterpart of the binders in `remote` for asyncio and Trio. What a call returns is the
 engine's `Call`; a stream is driven by a task of its own, which ends such a call by hand. How a
 loop is woken and how a task is started is given from outside, as a `World`. Imports the engine,
-`remote`, `formats` and `exceptions`; no event loop.
+`remote`, `streams`, `formats` and `exceptions`; no event loop.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from daffi._native import Call, Client, Completions, Job, Stream
 from daffi.exceptions import Overloaded, TransmissionFailure
 from daffi.formats import argument_packer, unpack_result
 from daffi.log import Logger
-from daffi.remote import Options, Remote, is_chunk, unpack_cast
+from daffi.remote import Options, Remote, unpack_cast
+from daffi.streams import is_chunk
 
 _log = Logger("daffi.remote")
 _MOST_CHUNKS = 1024  # chunks of one kept stream that may wait without being awaited
@@ -141,7 +142,7 @@ def bind_stream_nowait(way: Way, name: str, options: Options) -> Remote:
 
 
 class StreamFunction:
-    """A remote function that takes a stream, as `daffi.remote.StreamFunction` describes it.
+    """A remote function that takes a stream, as `daffi.streams.StreamFunction` describes it.
 
     An async iterable will do as well. Chunks that are given to it one by one leave in that
     order, whether they are awaited or not.

@@ -30,11 +30,10 @@ from daffi.remote import (
     bind_cast_nowait,
     bind_rpc,
     bind_rpc_nowait,
-    bind_stream,
-    bind_stream_nowait,
     check_name,
     check_timeout,
 )
+from daffi.streams import bind_stream, bind_stream_nowait
 
 _PICKLE = SerdeFormat.PICKLE
 _OPAQUE = SerdeFormat.OPAQUE

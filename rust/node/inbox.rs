@@ -135,11 +135,10 @@ impl Inbox {
             false if buffered < self.read / 4 => self.read = (self.read / 4).max(SMALL_READ),
             _ => {}
         }
-        let full = direct + buffered == len + room;
         if direct > 0 {
             self.arrived(direct);
         }
-        Ok(Found::Bytes(direct + buffered, full))
+        Ok(Found::Bytes(direct + buffered, direct + buffered == len + room))
     }
 
     /// Whether small messages come between the pieces of large ones.
