@@ -7,7 +7,7 @@
 
 use std::ops::{Deref, DerefMut};
 use std::sync::{self, PoisonError, TryLockError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// A lock.
 #[derive(Debug, Default)]
@@ -84,23 +84,5 @@ impl Condvar {
             .0
             .take()
             .map(|own| self.0.wait_timeout(own, most).unwrap_or_else(PoisonError::into_inner).0);
-    }
-
-    /// Waits until the condition no longer holds, for so long at most; whether it still holds.
-    pub fn wait_while_for<T>(
-        &self,
-        guard: &mut MutexGuard<'_, T>,
-        mut holds: impl FnMut(&mut T) -> bool,
-        most: Duration,
-    ) -> bool {
-        let until = Instant::now() + most;
-        while holds(guard) {
-            let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return true;
-            }
-            self.wait_for(guard, left);
-        }
-        false
     }
 }

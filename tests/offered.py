@@ -77,6 +77,13 @@ def nap(seconds: float) -> float:
 
 
 @callback
+def late(seconds: float, size: int) -> bytes:
+    """So many zero bytes, after a while."""
+    time.sleep(seconds)
+    return bytes(size)
+
+
+@callback
 def hold_gil(seconds: float) -> float:
     """Sleep with the GIL held: no Python runs in this process meanwhile."""
     sleep = ctypes.PyDLL(None).usleep

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextvars
 import inspect
 import threading
+import time
 from functools import partial
 
 import pytest
@@ -234,6 +235,30 @@ async def test_never_more_than_the_workers(
         await one.result()
     assert gate.most == 3
     await site.settled()
+
+
+def _are_inside(gate: Gate, count: int) -> bool:
+    return gate.inside == count
+
+
+@pytest.mark.site(worker={"workers": 2})
+async def test_a_thread_that_came_too_late_is_called_again(world: World, site: Site) -> None:
+    """One that sleeps is called for a call that another takes before it wakes up."""
+    other = await site.join("other")
+    slow = 0
+    for _ in range(25):
+        for value in range(40):
+            await world.call(site.conn.rpc_nowait().nothing, value)
+            await world.call(other.rpc(timeout=5).nothing, value)
+        gate = new_gate()
+        before = time.monotonic()
+        both = [world.begin(conn.rpc(timeout=10).hold, gate.key) for conn in (site.conn, other)]
+        await world.until(partial(_are_inside, gate, 2))
+        slow += time.monotonic() - before > 0.4  # asleep, they look again after a second
+        gate.open()
+        for one in both:
+            await one.result()
+    assert slow <= 1  # a machine may stumble
 
 
 @pytest.mark.site(worker={"workers": 50})

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
+import offered
 import pytest
 from gates import Gate
 from programs import Programs
 from sites import Site, blocking_only, engine_alone, over_service, over_tcp
 from worlds import World
+
+from daffi import Client
 
 SIGNALS = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 LONGER_THAN_SILENCE = 7.0  # seconds; a peer that is silent for 6 is declared dead
@@ -71,6 +75,27 @@ async def test_a_router_forwards_while_its_process_holds_the_gil(
     assert await world.call(conn.rpc(timeout=5).add, 1, 2) == 3
     await world.call(caller.stop)
     await world.call(worker.stop)
+
+
+def test_a_large_answer_waits_for_the_gil_and_the_connection_lives(programs: Programs) -> None:
+    """The thread that reads it needs the GIL for its memory; others read on meanwhile."""
+    _, url = programs.serve("service")
+    size = 8 * 1024 * 1024
+    with Client("caller", url=url, expose=(), reconnect=False) as conn:
+
+        def call() -> int:
+            for _ in range(10):  # from then on it reads by itself
+                assert conn.rpc(timeout=5).add(1, 2) == 3
+            return len(conn.rpc(timeout=30).late(0.5, size))
+
+        # Not the main thread, which looks for signals ten times a second.
+        with ThreadPoolExecutor(1) as other:
+            answer = other.submit(call)
+            time.sleep(0.3)
+            # The connection is looked after every 2 s.
+            offered.hold_gil(LONGER_THAN_SILENCE + 2.5)
+            assert answer.result(10) == size
+        assert conn.rpc(timeout=5).add(1, 2) == 3
 
 
 @SIGNALS

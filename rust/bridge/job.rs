@@ -21,7 +21,7 @@ use crate::wire::{Failure, FailureKind, Fields, Format, Frame, Key, Kind, Ran};
 #[pyclass(frozen, module = "daffi._native")]
 pub(super) struct Job {
     incoming: Mutex<Option<Incoming>>,
-    /// What its header says of it.
+    /// What its header says of it: a copy, as a job may be kept for long, and what it came in not.
     fields: Fields,
     format: u8,
     deadline: Option<Instant>,
@@ -38,7 +38,7 @@ impl Job {
     pub(super) fn new(delivered: Delivered) -> Self {
         let Delivered { incoming, post } = delivered;
         Self {
-            fields: incoming.fields().clone(),
+            fields: incoming.fields().to_owned_bytes(),
             format: incoming.format() as u8,
             deadline: incoming.deadline(),
             chain: incoming.chain(),
@@ -165,7 +165,7 @@ impl Job {
         let nothing = Frame { format: Format::Nothing, ..Frame::new(Kind::Answer, 0) };
         let incoming = self.incoming.lock().take();
         if let Some(incoming) = incoming {
-            // Not detached: hardly ever is there anything to write.
+            // Not detached: nothing is written.
             incoming.answer(nothing.into());
         }
         Ok(())

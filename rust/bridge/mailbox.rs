@@ -7,7 +7,6 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::sync::{Condvar, Mutex, MutexGuard};
@@ -38,8 +37,6 @@ pub(super) struct Post {
     state: Mutex<State>,
     came: Condvar,
     workers: usize,
-    /// It has all the threads that it may have.
-    full: AtomicBool,
     memory: Arc<Memory>,
 }
 
@@ -48,7 +45,7 @@ struct State {
     queue: Queue,
     /// Threads that wait for work and were not called, the reader included.
     idle: usize,
-    /// Threads that were called and are not here yet.
+    /// Threads that were called and have not woken up yet.
     called: usize,
     /// A thread that reads the connection that its next call will come over.
     reader: Option<Arc<ThreadWake>>,
@@ -61,7 +58,7 @@ struct State {
 }
 
 impl State {
-    /// A thread no longer waits. It may be another one than was called: that one then stays idle.
+    /// A thread has woken up. It may be another one than was called: that one then counts as idle.
     fn leave(&mut self) {
         let count = if self.called > 0 { &mut self.called } else { &mut self.idle };
         *count -= 1;
@@ -156,7 +153,17 @@ impl Post {
         if waits(&mut state) {
             state.idle += 1;
             state = self.read(state, most);
-            self.came.wait_while_for(&mut state, waits, most);
+            state.leave();
+        }
+        let until = Instant::now() + most;
+        while waits(&mut state) {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            // Counted anew each time: whoever was called and comes too late may be called again.
+            state.idle += 1;
+            self.came.wait_for(&mut state, left);
             state.leave();
         }
         match state.queue.pop_front() {
@@ -295,7 +302,6 @@ impl Mailbox {
             state: Mutex::default(),
             came: Condvar::new(),
             workers: workers.max(1),
-            full: AtomicBool::new(false),
             memory: super::process::current().memory(),
         });
         let reception = on_loop.then(|| Reception::new(Arc::clone(&post), workers.max(1)));
@@ -353,14 +359,10 @@ impl Mailbox {
     }
 
     fn crowded(&self) -> bool {
-        if self.post.full.load(Ordering::Relaxed) {
-            return false;
-        }
         let mut state = self.post.state.lock();
         let busy = state.idle + state.called == 0;
         let more = busy && state.threads < self.post.workers && !state.closed;
         state.threads += usize::from(more);
-        self.post.full.store(state.threads >= self.post.workers, Ordering::Relaxed);
         more
     }
 

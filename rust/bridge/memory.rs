@@ -3,9 +3,9 @@
 //! Python's memory for large messages.
 //!
 //! A large body arrives in the `bytes` or `bytearray` that its receiver will get. Such objects are
-//! made by the thread that reads, where that is one of Python's, or by a thread of their own, which
-//! may wait for the GIL while no runtime thread does. It also lets go of buffers that were lent for
-//! sending, and tells asyncio what became of what it awaits.
+//! made by a thread of their own, which may wait for the GIL while nobody who reads a connection
+//! does; or by a thread of Python's that read it, and does not while it makes them. The former also
+//! lets go of buffers that were lent for sending, and tells asyncio what became of what it awaits.
 
 use std::any::Any;
 use std::cell::Cell;
@@ -144,17 +144,22 @@ impl Memory {
 }
 
 thread_local! {
-    /// This is a thread of Python's, detached, which may attach where it needs Python.
-    static MAY_ATTACH: Cell<bool> = const { Cell::new(false) };
+    /// This is a thread of Python's, detached, that reads a connection: it may attach for memory.
+    static READS: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Lets a thread of Python's that reads make the memory for what comes by itself. To be called
-/// detached and without locks.
+/// Lets the calling thread, which is one of Python's and detached, make the memory for what it reads
+/// by itself.
 pub(super) fn reading<T>(read: impl FnOnce() -> T) -> T {
-    MAY_ATTACH.set(true);
-    let result = read();
-    MAY_ATTACH.set(false);
-    result
+    struct Reads;
+    impl Drop for Reads {
+        fn drop(&mut self) {
+            READS.set(false);
+        }
+    }
+    READS.set(true);
+    let _reads = Reads;
+    read()
 }
 
 impl Landings for Memory {
@@ -168,7 +173,7 @@ impl Landings for Memory {
         budget.left = budget.left.saturating_sub(total);
         drop(budget);
         let share = Share { memory: self.me.clone(), bytes: total };
-        if MAY_ATTACH.get() && self.orders.lock().is_some() {
+        if READS.get() && self.orders.lock().is_some() {
             return land(&segments, ready, share);
         }
         self.order(Order::Land(segments, ready, share));

@@ -1,7 +1,7 @@
 //! The only door to Python.
 //!
-//! Runtime threads never attach to Python: what needs it is done by the thread that calls or reads,
-//! by the node's own callback threads, or by the thread in `memory`. No lock is held while attaching, and
+//! Runtime threads never attach to Python: what needs it is done by the thread that calls, by
+//! the node's own callback threads, or by the thread in `memory`. No lock is held while attaching, and
 //! every wait detaches first and hears signals every 100 ms. Imports `node` and `wire`.
 //!
 //! | file | holds |

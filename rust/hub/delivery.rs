@@ -83,7 +83,7 @@ impl<P: Clone, L> Hub<P, L> {
             self.note(from, size, out);
             return Ok(());
         }
-        // The origin is set here, while the caller is surely here.
+        // The origin is set here, while the caller is surely here: under this lock nobody leaves.
         let Some(caller) = self.peers.get(from) else { return Ok(()) };
         let fields = frame.fields.without(&[Key::Receiver, Key::Origin]);
         let fields = fields.origin(&caller.name, caller.pickles.are_read()).build();

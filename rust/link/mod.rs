@@ -70,7 +70,7 @@ pub const MAX_SLICES: usize = 1024;
 ///    nothing else is.
 /// 2. (L) `WouldBlock` from `try_read` comes only after the link below said so and nothing is left
 ///    inside; `poll_readable` is ready while something is. A read may so return less than there
-///    is: only `WouldBlock` says that there is nothing more.
+///    is: only `WouldBlock` says that there is nothing more (but see rule 6).
 /// 3. (O) A call of `try_write` begins and ends at a frame, with at most [`MAX_SLICES`] slices. (L)
 ///    A link that has messages of its own makes one of each call, takes all of it or nothing, and
 ///    never splits a frame. (O) After a partial write the next call goes on with the same bytes,
@@ -88,7 +88,7 @@ pub const MAX_SLICES: usize = 1024;
 ///    `await_readable` wakes up for it, and for `close`. (O) It reads until `WouldBlock` before it
 ///    sleeps and before it takes back, so that nothing is left inside a link around a link: that
 ///    one passes the four on, or leaves them as they are. Where `keeps_nothing`, a read that did not
-///    fill its room will do.
+///    fill its room will do: should there be more, sleeping and taking back both see that.
 pub trait Link: Send + Sync + Debug {
     /// Reads into the slices; see rules 1 and 2.
     fn try_read(&self, slices: &mut [MaybeUninitSlice<'_>]) -> io::Result<usize>;
@@ -122,7 +122,7 @@ pub trait Link: Send + Sync + Debug {
         false
     }
 
-    /// Whether nothing is ever left inside: a read that does not fill its room took all there was.
+    /// Whether nothing is ever left inside; see rule 6.
     fn keeps_nothing(&self) -> bool {
         false
     }

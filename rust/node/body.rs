@@ -83,8 +83,9 @@ pub type Ready = Box<dyn FnOnce(Option<Box<dyn Landing>>) + Send>;
 
 /// Where the memory for large bodies comes from.
 pub trait Landings: Send + Sync {
-    /// Asks for memory for these segments. Never blocks; `ready` is called from any thread, maybe
-    /// at once, with nothing where there is no such memory.
+    /// Asks for memory for these segments. Never blocks a thread of the runtime; others it may, so
+    /// they hold no lock and no lease. `ready` is called from any thread, maybe at once, with nothing
+    /// where there is no such memory.
     fn reserve(&self, segments: Vec<Segment>, ready: Ready);
 }
 

@@ -160,10 +160,10 @@ impl Inbox {
         Ok(count)
     }
 
-    /// Little came for a while: gives back what only a burst needs.
-    pub(super) fn rest(&mut self) {
-        self.spares.clear();
-        if self.decoder.is_empty() && self.decoder.buffer().capacity() > SMALL_READ {
+    /// Gives back what only a burst needs, and some of it while much comes.
+    pub(super) fn rest(&mut self, much: bool) {
+        self.spares.shrink();
+        if !much && self.decoder.is_empty() && self.decoder.buffer().capacity() > SMALL_READ {
             *self.decoder.buffer() = BytesMut::new();
         }
         if self.list.capacity() > MAX_IDLE_LIST {

@@ -103,7 +103,7 @@ impl Inflow {
         };
         if upto > state.granted {
             state.granted = upto;
-            worker.send(Credit::Items { id: self.head.id, upto }.frame().into());
+            self.tell(worker, Credit::Items { id: self.head.id, upto }.frame());
         }
         self.go_on(worker, state);
     }
@@ -122,13 +122,21 @@ impl Inflow {
             drop(state);
             let style = if self.acknowledged { Style::Item } else { Style::OnewayItem };
             let (head, run, me) = (self.head.clone(), Arc::clone(&self.run), Arc::clone(self));
-            worker.submit(head, item, style, run, me, &self.origin);
+            worker.submit_item(head, item, style, run, me, &self.origin);
         } else if state.ended {
             drop(state);
             worker.forget_stream(self.head.id, false);
             let answer = Frame::new(Kind::Answer, self.head.id);
-            worker.send(Frame { format: Format::Nothing, ..answer }.into());
+            self.tell(worker, Frame { format: Format::Nothing, ..answer });
             worker.changed();
+        }
+    }
+
+    /// Whoever runs items that nobody waits for writes nothing by itself.
+    fn tell(&self, worker: &Worker, frame: Frame) {
+        match self.acknowledged {
+            true => worker.send(frame.into()),
+            false => worker.send_soon(frame.into()),
         }
     }
 

@@ -57,11 +57,18 @@ impl Spares {
         None
     }
 
+    /// Keeps it, where that is worth it.
     fn put(&mut self, used: BytesMut) {
         if self.current >= LEAST && self.bytes + self.current <= MOST {
             self.bytes += self.current;
             self.used.push_back((self.current, used));
         }
+    }
+
+    /// Forgets half of it, from time to time: what is needed is soon here again.
+    pub(super) fn shrink(&mut self) {
+        self.used.truncate(self.used.len() / 2);
+        self.bytes = self.used.iter().map(|(size, _)| size).sum();
     }
 
     /// Forgets all: little comes.

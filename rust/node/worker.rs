@@ -182,7 +182,7 @@ impl Worker {
     }
 
     /// An item of a stream.
-    pub(super) fn submit(
+    pub(super) fn submit_item(
         self: &Arc<Self>,
         head: Frame,
         item: Message,
@@ -254,6 +254,10 @@ impl Worker {
         // More answers follow soon while calls wait: one write for several.
         let busy = self.waiting.load(Ordering::Relaxed) > 0;
         self.uplink.send(message, if busy { Pace::Soon } else { Pace::Now });
+    }
+
+    pub(super) fn send_soon(&self, message: Message) {
+        self.uplink.send(message, Pace::Soon);
     }
 
     pub(super) fn fail(&self, id: u64, failure: Failure) {

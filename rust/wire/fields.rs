@@ -72,6 +72,11 @@ impl Fields {
         Ok(Self(bytes))
     }
 
+    /// The same in memory of their own, so that they keep nothing else alive.
+    pub fn to_owned_bytes(&self) -> Self {
+        Self(Bytes::copy_from_slice(&self.0))
+    }
+
     /// As they are on the wire.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0

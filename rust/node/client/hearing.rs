@@ -42,6 +42,7 @@ impl Role for ClientRole {
                 _ => client.arrived(message, self.refusal.as_ref()),
             }
         }
+        // Calls of us, in their order; nothing else that came is about them.
         worker.take_in(own, &Origin::new(session));
         result
     }

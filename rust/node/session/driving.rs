@@ -13,7 +13,7 @@ use super::{Pace, Session};
 use crate::node::{HEARTBEAT, NO_PROGRESS, SILENCE, gone};
 use crate::wire::{Failure, Frame, Kind};
 
-/// Where less than this came since the last look, in bytes, reading has nothing to keep ready.
+/// Where no more than this came since the last look, in bytes, reading has nothing to keep ready.
 const LITTLE: u64 = 16 * 1024;
 
 /// What the task saw when it last looked at the clock.
@@ -145,10 +145,9 @@ impl Session {
             self.outbox.lock().rest();
         }
         let received = self.received.load(Ordering::Relaxed);
-        if received - std::mem::replace(&mut watch.received, received) < LITTLE
-            && let Some(mut inbox) = self.inbox.try_lock()
-        {
-            inbox.rest();
+        let much = received - std::mem::replace(&mut watch.received, received) > LITTLE;
+        if let Some(mut inbox) = self.inbox.try_lock() {
+            inbox.rest(much);
         }
         // What was just said is heard for longer than until the next look.
         if !stuck && since(&self.said) >= HEARTBEAT / 4 {

@@ -30,6 +30,7 @@ use std::time::{Duration, Instant};
 use tokio::runtime::{EnterGuard, Handle};
 
 use super::Session;
+use super::reading::Leader;
 use crate::link::Bell;
 use crate::node::gate::{SPIN, Spun};
 
@@ -87,8 +88,8 @@ impl Session {
         until: Instant,
         mut done: impl FnMut() -> bool,
     ) -> bool {
-        let Some(_lease) = Lease::take(self) else { return false };
-        let once = self.link.keeps_nothing();
+        let Some(mut lease) = Lease::take(self) else { return false };
+        let mut leader = Leader { once: self.link.keeps_nothing(), ..Leader::default() };
         let began = Instant::now();
         let spins = self.gate.lock().is_open();
         let spin_until = until.min(began + if spins { SPIN } else { Duration::ZERO });
@@ -120,9 +121,15 @@ impl Session {
                 std::thread::yield_now();
             }
             // Whoever else has the inbox lets go of it soon, and may leave something unread.
-            if let Err(over) = self.read_on(|| Some(self.inbox.lock()), once) {
+            if let Err(over) = self.read_on(|| Some(self.inbox.lock()), Some(&mut leader)) {
                 self.end_as(over);
                 return true;
+            }
+            if !leader.wanted.is_empty() {
+                drop(lease);
+                self.reserve(std::mem::take(&mut leader.wanted));
+                let Some(again) = Lease::take(self) else { return false };
+                lease = again;
             }
         }
     }

@@ -9,7 +9,7 @@ use super::{Pace, Session};
 use crate::node::inbox::{Found, Inbox, Wish};
 use crate::node::{Landing, Message, gone};
 use crate::sync::MutexGuard;
-use crate::wire::{Credit, Failure, FailureKind, Kind, Ran, WireError};
+use crate::wire::{Credit, Failure, FailureKind, Kind, Ran, Segment, WireError};
 
 /// How many reads one turn of the task takes before others get theirs.
 const READS: usize = 32;
@@ -18,16 +18,16 @@ impl Session {
     /// Reads what is there and hands it out. True when there may be more.
     pub(super) fn pump(self: &Arc<Self>) -> Result<bool, Over> {
         // Whoever has it lets go soon; what is then still unread is told of, or told of still.
-        self.read_on(|| self.inbox.try_lock(), false)
+        self.read_on(|| self.inbox.try_lock(), None)
     }
 
-    /// The same, with the inbox as it can be had. `once`: a read that took all there was will do,
-    /// without another one that finds nothing.
+    /// The same, with the inbox as it can be had, for a leader or for the task.
     pub(super) fn read_on<'a>(
         self: &'a Arc<Self>,
         mut take: impl FnMut() -> Option<MutexGuard<'a, Inbox>>,
-        once: bool,
+        mut leader: Option<&mut Leader>,
     ) -> Result<bool, Over> {
+        let once = leader.as_ref().is_some_and(|leader| leader.once);
         let mut much = 0;
         for _ in 0..READS {
             let Some(mut inbox) = take() else { return Ok(false) };
@@ -48,7 +48,7 @@ impl Session {
                 }
             };
             self.heard.store(self.now(), Ordering::Relaxed);
-            self.hand_out(inbox)?;
+            self.hand_out(inbox, leader.as_deref_mut())?;
             self.push_on();
             if much >= MUCH {
                 std::thread::yield_now();
@@ -73,10 +73,14 @@ impl Session {
 
     /// Hands out what the greeting left behind.
     pub(super) fn hand_out_first(self: &Arc<Self>) -> Result<(), Over> {
-        self.hand_out(self.inbox.lock())
+        self.hand_out(self.inbox.lock(), None)
     }
 
-    fn hand_out(self: &Arc<Self>, mut inbox: MutexGuard<'_, Inbox>) -> Result<(), Over> {
+    fn hand_out(
+        self: &Arc<Self>,
+        mut inbox: MutexGuard<'_, Inbox>,
+        leader: Option<&mut Leader>,
+    ) -> Result<(), Over> {
         let (mut messages, mut wishes) = (inbox.lend_list(), Vec::new());
         let cut = inbox.cut(|answer| self.role.wants(answer), &mut messages, &mut wishes);
         let mut granted = false;
@@ -87,10 +91,10 @@ impl Session {
         };
         inbox.return_list(messages);
         drop(inbox);
-        self.fulfil(wishes);
-        if granted {
+        if granted && wishes.is_empty() {
             self.flush(Pace::Now);
         }
+        self.fulfil(wishes, leader);
         taken.map_err(Over::from_role)?;
         if let Some(goodbye) = own.map_err(broken)? {
             return Err(Over::Said(goodbye));
@@ -98,22 +102,32 @@ impl Session {
         cut.map_err(broken)
     }
 
-    fn fulfil(&self, wishes: Vec<Wish>) {
+    fn fulfil(&self, wishes: Vec<Wish>, leader: Option<&mut Leader>) {
         if wishes.is_empty() {
             return;
         }
+        let mut wanted = Vec::new();
         for wish in wishes {
             match wish {
                 Wish::Send(frame) => {
                     self.put(frame);
                 }
-                Wish::Reserve(id, segments) => {
-                    let reserved = Reserved { session: self.me.clone(), id, open: true };
-                    self.landings.reserve(segments, Box::new(|landing| reserved.fill(landing)));
-                }
+                Wish::Reserve(id, segments) => wanted.push((id, segments)),
             }
         }
         self.flush(Pace::Now);
+        match leader {
+            Some(leader) => leader.wanted.extend(wanted),
+            None => self.reserve(wanted),
+        }
+    }
+
+    /// Asks for the memory of large messages.
+    pub(super) fn reserve(&self, wanted: Vec<(u64, Vec<Segment>)>) {
+        for (id, segments) in wanted {
+            let reserved = Reserved { session: self.me.clone(), id, open: true };
+            self.landings.reserve(segments, Box::new(|landing| reserved.fill(landing)));
+        }
     }
 
     /// The memory for a large message is there, or there is none.
@@ -126,7 +140,7 @@ impl Session {
             false => self.role.burst(self, &mut messages),
         };
         drop(inbox);
-        self.fulfil(wishes);
+        self.fulfil(wishes, None);
         if let Err(failure) = taken {
             self.end(Ending::from_role(failure));
         }
@@ -181,6 +195,16 @@ impl Session {
         outbox.wake();
         true
     }
+}
+
+/// A thread that reads in place of the task.
+#[derive(Default)]
+pub(super) struct Leader {
+    /// A read that took all there was will do, without another one that finds nothing.
+    pub(super) once: bool,
+    /// Large messages that have begun. To get memory for them may take the thread a while: it does
+    /// that when it does not lead.
+    pub(super) wanted: Vec<(u64, Vec<Segment>)>,
 }
 
 /// Memory that was asked for. Dropped without an answer, there is none.

@@ -36,6 +36,9 @@ fn what_is_in_use_is_left_alone_and_half_a_frame_moves_along() {
     drop(held);
     assert!(spares.room(&mut buffer, READ) >= READ / 2);
     assert_eq!(&buffer[..], b"half a frame");
+    let before = spares.bytes;
+    spares.shrink();
+    assert!(spares.bytes <= before / 2);
     spares.clear();
     assert_eq!(spares.bytes, 0);
 }
