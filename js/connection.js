@@ -5,7 +5,7 @@
  */
 
 import { Flag, Key, Kind, MAX_FIELDS, MAX_NAME, frame, nameOf, utf8 } from "./codec.js";
-import { MessageTooLarge, Overloaded, TransmissionFailure, fromFailure } from "./errors.js";
+import { CallTimeout, MessageTooLarge, Overloaded, TransmissionFailure, fromFailure } from "./errors.js";
 import { packArguments, packMap, unpackMap, unpackResult } from "./formats.js";
 import { readFailure, readNames } from "./greeting.js";
 import { checkedCall, checkedTimeout, checkedWait } from "./options.js";
@@ -103,7 +103,10 @@ export class Connection {
           pending.fail(failure(frame, name));
         } else {
           const worker = nameOf(frame, Key.WORKER) ?? "";
-          came.set(worker, frame.kind === Kind.ANSWER ? readable(frame) : failure(frame, name));
+          const result = frame.kind === Kind.ANSWER ? readable(frame) : failure(frame, name);
+          // A worker that was quicker to notice that time is over has not answered.
+          if (result instanceof CallTimeout) return;
+          came.set(worker, result);
           if (came.size === targets.length) pending.resolve(answers());
         }
       });
