@@ -1,8 +1,9 @@
 //! The only door to Python.
 //!
-//! Runtime threads never attach to Python: what needs it is done by the thread that calls, by
-//! the node's own callback threads, or by the thread in `memory`. No lock is held while attaching, and
-//! every wait detaches first and hears signals every 100 ms. Imports `node` and `wire`.
+//! Runtime threads never attach to Python: what needs it is done by the thread that calls, by the
+//! node's own callback threads, or by the thread in `memory`. No lock is held while attaching, nor
+//! the lease of a connection, and every wait detaches first and hears signals every 100 ms. Imports
+//! `node` and `wire`.
 //!
 //! | file | holds |
 //! |---|---|
