@@ -158,8 +158,8 @@ class _Dispatcher(LoopDispatcher):
         called = self.take_call(job)
         if called is None:
             return
-        function, args, kwargs = called
-        work = self._perform(job, function, args, kwargs)
+        work = self._perform(job, *called)
+        del called  # the task may let go of the arguments
         task = _start(work, self._home, job.function)
         if task.done():
             return
@@ -172,7 +172,7 @@ class _Dispatcher(LoopDispatcher):
         self, job: Job, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> None:
         try:
-            result = await function(*args, **kwargs)
+            outcome = [await function(*args, **kwargs)]
         except asyncio.CancelledError as error:
             task = asyncio.current_task()
             if job.cancelled or task is None or _is_cancelling(task):
@@ -182,7 +182,8 @@ class _Dispatcher(LoopDispatcher):
         except BaseException as error:  # SystemExit too would end the loop
             self.fail(job, error)
         else:
-            self.finish(job, result)
+            del args, kwargs
+            self.finish(job, outcome)
 
     def _loop_for(self, coroutine: Coroutine[Any, Any, Any]) -> tuple[Any, bool]:
         """The node's own loop, for what a plain function returned to be awaited."""

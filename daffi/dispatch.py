@@ -177,13 +177,14 @@ class Dispatcher:
             return
         function, args, kwargs = called
         try:
-            result = function(*args, **kwargs)
-            if type(result) is CoroutineType:
-                result = self._await(job, result)
+            outcome = [function(*args, **kwargs)]
+            if type(outcome[0]) is CoroutineType:
+                outcome[0] = self._await(job, outcome[0])
         except BaseException as error:
             self.fail(job, error)
             return
-        self.finish(job, result)
+        del called, args, kwargs
+        self.finish(job, outcome)
 
     def take_call(
         self, job: Job
@@ -219,14 +220,18 @@ class Dispatcher:
             )
         job.fail(kind, "", text, "", None, None)
 
-    def finish(self, job: Job, result: Any) -> None:
-        """Answer with what the function returned."""
+    def finish(self, job: Job, outcome: list[Any]) -> None:
+        """Answer with the one thing in `outcome`, what the function returned, and take it out.
+
+        A large buffer that nobody else holds then is sent without a copy, so who calls this has
+        let go of the arguments, which a function may return.
+        """
         if job.oneway:
             job.done()
             return
         format = job.format
         try:
-            job.finish(format, pack_result(format, result))
+            job.finish(format, pack_result(format, outcome.pop()))
         except Exception as error:
             kind = "too_large" if isinstance(error, MessageTooLarge) else "serialization"
             if not isinstance(error, (MessageTooLarge, SerializationError, TypeError)):

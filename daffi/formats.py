@@ -70,8 +70,7 @@ def argument_packer(format: int, borrow: bool) -> Callable[[tuple[Any, ...], dic
 def pack_result(format: int, value: Any) -> Any:
     """The payload of an answer. Raises as `pack_arguments` does.
 
-    Large buffers are not copied: a callback that keeps a `bytearray` or an array which it
-    returned must not write to it before the caller has its answer.
+    Large buffers are not copied here; the engine copies those that somebody may still write to.
     """
     if format == _PICKLE:
         if _is_short(value):
@@ -283,7 +282,7 @@ def _opaque(value: Any, borrow: bool, rule: str) -> Any:
     if isinstance(value, (bytes, str)):
         return value
     if isinstance(value, bytearray):
-        return value if borrow else bytes(value)
+        return memoryview(value) if borrow else bytes(value)
     if isinstance(value, memoryview):
         if not borrow or not value.c_contiguous:
             return value.tobytes()

@@ -133,14 +133,15 @@ class _Dispatcher(LoopDispatcher):
             if not job.oneway:
                 job.on_cancel(lambda _: scope.cancel())
             try:
-                result = await function(*args, **kwargs)
+                outcome = [await function(*args, **kwargs)]
             except trio.Cancelled:
                 self.cancelled(job)
                 raise
             except BaseException as error:  # one that gets out ends the whole run
                 self.fail(job, error)
             else:
-                self.finish(job, result)
+                del args, kwargs
+                self.finish(job, outcome)
 
     def _await(self, job: Job, coroutine: Coroutine[Any, Any, Any]) -> Any:
         """The result of what a plain function returned to be awaited."""

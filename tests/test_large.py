@@ -41,6 +41,15 @@ def test_memory_is_bounded(programs: Programs, topology: str, serde: str) -> Non
         assert router_peak < SIZE, peaks  # it passes pieces on and keeps none
 
 
+def test_a_result_that_nobody_holds_is_not_copied(programs: Programs) -> None:
+    service, url = programs.serve("service")
+    caller = programs.start("large.py", url, "PICKLE", str(SIZE), "bytearray")
+    assert caller.expect("right", within=50) == str(SIZE)
+    assert caller.wait() == 0, caller.stderr
+    assert service.leave() == 0, service.stderr
+    assert int(service.expect("peak")) < 1.5 * SIZE
+
+
 @over_tcp
 async def test_small_calls_pass_beside_a_large_one(world: World, site: Site) -> None:
     data = b"x" * (64 * 1024 * 1024)

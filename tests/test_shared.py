@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 from gates import Gate, gate_of
 from sites import Site
@@ -15,6 +17,57 @@ from daffi.exceptions import CallTimeout, DaffiError, Evicted, MessageTooLarge, 
 
 SIZE = 3_000_000
 reused = bytearray(SIZE)
+
+
+WAYS = ("object", "part", "view", "base", "list", "weak")
+kept: list[Any] = []  # ways to the memory of a result
+
+
+@callback
+def shared_array(way: str) -> Any:
+    """A large array of ones; `shared_scribble` has a way to it yet, or there is none."""
+    memory = bytearray(b"\x01") * (8 * SIZE)
+    array = np.frombuffer(memory, np.uint8)
+    kept.clear()
+    if way == "object":
+        kept.append(array)
+    elif way == "part":
+        kept.append(array[SIZE:])
+    elif way == "view":
+        kept.append(array.base[SIZE:])  # of the memoryview between the array and its memory
+    elif way == "base":
+        kept.append(memory)
+    elif way == "weak":
+        kept.append(weakref.ref(array))
+    elif way == "list":
+        kept.append([array])
+        return kept[0]
+    return array
+
+
+@callback
+async def shared_array_async(way: str) -> Any:
+    """The same from a coroutine."""
+    return shared_array(way)
+
+
+@callback
+def shared_memory(way: str) -> Any:
+    """The same as a memoryview, which OPAQUE takes."""
+    view = memoryview(bytearray(b"\x01") * (8 * SIZE))
+    kept[:] = [{"object": view, "part": view[SIZE:], "base": view.obj}.get(way)]
+    return view
+
+
+@callback
+def shared_scribble() -> None:
+    """Write to what was kept of the last result, all over it."""
+    for way in kept:
+        for target in way if isinstance(way, list) else [way]:
+            found = target() if isinstance(target, weakref.ref) else target
+            if found is not None:
+                memoryview(found).cast("B")[:] = bytes(memoryview(found).nbytes)
+    kept.clear()
 
 
 @callback
@@ -92,6 +145,24 @@ async def test_a_result_is_as_it_was_when_it_was_returned(
 
     for answer in await world.together(ask(value) for value in range(8)):
         assert len(answer) == SIZE and len(set(answer)) == 1
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("name", ["shared_array", "shared_array_async"])
+async def test_a_result_that_somebody_can_write_to_is_copied(
+    world: World, site: Site, name: str, way: str
+) -> None:
+    rpc = site.conn.rpc(timeout=30)
+    back, _ = await world.together([lambda: getattr(rpc, name)(way), rpc.shared_scribble])
+    assert (np.asarray(back[0] if way == "list" else back) == 1).all()
+
+
+@pytest.mark.parametrize("way", ["object", "part", "base", "none"])
+async def test_so_it_is_for_opaque(world: World, site: Site, way: str) -> None:
+    ask = site.conn.rpc(timeout=30, serde="OPAQUE")
+    rpc = site.conn.rpc(timeout=30)
+    back, _ = await world.together([lambda: ask.shared_memory(way), rpc.shared_scribble])
+    assert back == b"\x01" * (8 * SIZE)
 
 
 @callback

@@ -172,7 +172,7 @@ impl Job {
     }
 
     fn finish(&self, py: Python<'_>, format: u8, payload: &Bound<'_, PyAny>) -> PyResult<()> {
-        let packed = payload::pack(self.post.memory(), format, payload, Lending::ReadOnly)?;
+        let packed = payload::pack(self.post.memory(), format, payload, Lending::Unwritable)?;
         let Some(incoming) = self.incoming.lock().take() else { return Ok(()) };
         let most = incoming.max_message();
         if packed.total() > most {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use pyo3::buffer::PyBuffer;
 use pyo3::prelude::*;
-use pyo3::types::PyBytes;
+use pyo3::types::{PyByteArray, PyBytes, PyList, PyMemoryView};
 
 use super::memory::{Memory, prefer_huge_pages};
 use crate::sync::Mutex;
@@ -127,6 +127,51 @@ pub(super) fn is_read_only(object: &Bound<'_, PyAny>) -> PyResult<bool> {
         Ok(_) => Ok(true),
         Err(_) => Ok(contiguous(object)?.readonly()),
     }
+}
+
+/// Whether a view is the only way to the memory that it shows, so that nobody can write to it.
+///
+/// Each object on the way to that memory has one owner, the one before it, and no weak references.
+/// Only objects are followed of which all ways to their memory are known.
+pub(super) fn is_only_way(view: &Bound<'_, PyAny>) -> PyResult<bool> {
+    let py = view.py();
+    if !view.is_exact_instance_of::<PyMemoryView>() {
+        return Ok(false);
+    }
+    let modules = py.import("sys")?.getattr("modules")?;
+    let array = modules.call_method1("get", ("numpy",))?.getattr_opt("ndarray")?;
+    let referents = py.import("gc")?.getattr("get_referents")?;
+    let weak_references = py.import("weakref")?.getattr("getweakrefcount")?;
+    let mut link = view.clone();
+    loop {
+        let next = if link.is_exact_instance_of::<PyMemoryView>() {
+            // Slices and copies of a memoryview share the object in which it holds its exporter.
+            let shared = referents.call1((&link,))?.cast_into::<PyList>()?;
+            // The memoryview's reference, the list's, and ours.
+            if shared.len() != 1 || references(&shared.get_item(0)?) != 3 {
+                return Ok(false);
+            }
+            link.getattr("obj")?
+        } else if array.as_ref().is_some_and(|array| link.get_type().is(array)) {
+            let base = link.getattr("base")?;
+            if base.is_none() {
+                return link.getattr("flags")?.getattr("owndata")?.extract();
+            }
+            base
+        } else {
+            return Ok(link.is_exact_instance_of::<PyByteArray>());
+        };
+        // The reference of the object before it, and ours.
+        if references(&next) != 2 || weak_references.call1((&next,))?.extract::<usize>()? > 0 {
+            return Ok(false);
+        }
+        link = next;
+    }
+}
+
+fn references(object: &Bound<'_, PyAny>) -> isize {
+    // SAFETY: a live object, and the GIL is held.
+    unsafe { pyo3::ffi::Py_REFCNT(object.as_ptr()) }
 }
 
 fn contiguous(object: &Bound<'_, PyAny>) -> PyResult<PyBuffer<u8>> {

@@ -29,12 +29,12 @@ pub(super) enum Lending {
     /// All: their owner waits until they have been sent.
     All,
     /// Those that nobody can write to: their owner goes on at once.
-    ReadOnly,
+    Unwritable,
 }
 
 impl Lending {
     fn allows(self, object: &Bound<'_, PyAny>) -> PyResult<bool> {
-        Ok(self == Self::All || loan::is_read_only(object)?)
+        Ok(self == Self::All || loan::is_read_only(object)? || loan::is_only_way(object)?)
     }
 }
 

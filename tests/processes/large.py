@@ -1,4 +1,4 @@
-"""A caller that sends much there and back: `large.py URL SERDE SIZE`.
+"""A caller that sends much there and back: `large.py URL SERDE SIZE [KIND]`, `bytes` or another.
 
 Prints `right SIZE` when what came back is what was sent, and `peak BYTES`.
 """
@@ -17,6 +17,8 @@ def main() -> None:
     url, serde, size = sys.argv[1], sys.argv[2], int(sys.argv[3])
     block = bytes(range(256)) * 16
     data = block * (size // len(block))
+    if sys.argv[4:] == ["bytearray"]:
+        data = bytearray(data)
     with Client("large", url=url, expose=()) as conn:
         conn.wait_for_function("echo", timeout=10)
         back = conn.rpc(timeout=50, serde=serde).echo(data)
