@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import re
+import struct
+import sys
 import time
 from functools import partial
 from pathlib import Path
 
+import offered  # noqa: F401 - registers what workers offer
 import pytest
+from memory import resident
 from programs import Programs
 from sites import Site, over_tcp
+from strangers import ANSWER, CALL, CREDIT, FUNCTION, JSON, OPAQUE, PING, Stranger, frame
 from worlds import World
+
+from daffi import Service
 
 SIZE = 256 * 1024 * 1024
 BOUND = 3 * SIZE  # of either side, interpreter and all
@@ -48,6 +55,25 @@ def test_a_result_that_nobody_holds_is_not_copied(programs: Programs) -> None:
     assert caller.wait() == 0, caller.stderr
     assert service.leave() == 0, service.stderr
     assert int(service.expect("peak")) < 1.5 * SIZE
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a page comes with its first use")
+@pytest.mark.parametrize("mixed", [True, False])
+def test_pages_are_there_before_a_large_message_among_small_ones(mixed: bool) -> None:
+    total = struct.pack("<Q", 64 << 20)
+    fields = ((FUNCTION, b"length"), (8, struct.pack("<Q", 77)), (9, total))
+    with Service("service") as service, Stranger(service.port) as peer:
+        peer.greet()
+        before = resident()
+        if mixed:
+            peer.say(frame(CALL, b"[[1, 2], {}]", id=1, format=JSON, fields=((FUNCTION, b"add"),)))
+            assert peer.hear().kind == ANSWER
+        peer.say(frame(CALL, b"x", id=2, format=OPAQUE, fields=fields))
+        while (heard := peer.hear_any()).id != 77:
+            assert heard.kind in (PING, CREDIT)
+        assert heard.kind == CREDIT  # more may come
+        there = resident() - before
+        assert there > 60 << 20 if mixed else there < 30 << 20
 
 
 @over_tcp

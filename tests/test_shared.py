@@ -34,7 +34,8 @@ def shared_array(way: str) -> Any:
     elif way == "part":
         kept.append(array[SIZE:])
     elif way == "view":
-        kept.append(array.base[SIZE:])  # of the memoryview between the array and its memory
+        between: Any = array.base  # a memoryview
+        kept.append(between[SIZE:])
     elif way == "base":
         kept.append(memory)
     elif way == "weak":

@@ -11,7 +11,8 @@ use pyo3::buffer::PyBuffer;
 use pyo3::prelude::*;
 use pyo3::types::{PyByteArray, PyBytes, PyList, PyMemoryView};
 
-use super::memory::{Memory, prefer_huge_pages};
+use super::memory::Memory;
+use super::pages;
 use crate::sync::Mutex;
 
 /// A buffer that is lent for sending. Its owner can't resize it meanwhile, so whoever waits for the
@@ -101,7 +102,7 @@ pub(super) fn copy(object: &Bound<'_, PyAny>) -> PyResult<bytes::Bytes> {
     let buffer = contiguous(object)?;
     let len = buffer.len_bytes();
     let mut copied = Vec::with_capacity(len);
-    prefer_huge_pages(copied.spare_capacity_mut());
+    pages::prefer_huge(copied.as_mut_ptr(), len);
     // SAFETY: the buffer is contiguous and stays where it is, and the copy has room for all of it.
     // No reference is made to bytes that others may write to.
     unsafe {

@@ -21,16 +21,22 @@ use pyo3::prelude::*;
 use pyo3::{Py, ffi};
 
 use super::journal::Entry;
-use crate::node::{Landing, Landings};
+use super::pages;
+use crate::node::{Landing, Landings, Ready};
 use crate::wire::Segment;
 
 /// How many announced bytes may be under way in one process.
 const BUDGET: u64 = 4 * 1024 * 1024 * 1024;
 
-type Ready = Box<dyn FnOnce(Option<Box<dyn Landing>>) + Send>;
+/// Somebody wants memory for these segments.
+struct Request {
+    segments: Vec<Segment>,
+    beside: bool,
+    ready: Ready,
+}
 
 enum Order {
-    Land(Vec<Segment>, Ready, Share),
+    Land(Request, Share),
     Release(PyBuffer<u8>),
     Log(Entry),
     Run(Box<dyn FnOnce() + Send>),
@@ -48,7 +54,7 @@ pub(super) struct Memory {
 
 struct Budget {
     left: u64,
-    waiting: VecDeque<(u64, Vec<Segment>, Ready)>,
+    waiting: VecDeque<(u64, Request)>,
 }
 
 impl Memory {
@@ -59,7 +65,7 @@ impl Memory {
             let _end = end;
             for order in orders {
                 match order {
-                    Order::Land(segments, ready, share) => land(&segments, ready, share),
+                    Order::Land(request, share) => request.land(share),
                     Order::Log(entry) => {
                         // What a handler of logging raises is shown by logging itself.
                         Python::try_attach(|py| drop(entry.write(py)));
@@ -94,9 +100,9 @@ impl Memory {
             None => Some(order),
         };
         match refused {
-            Some(Order::Land(_, ready, share)) => {
+            Some(Order::Land(request, share)) => {
                 drop(share);
-                ready(None);
+                (request.ready)(None);
             }
             // Only Python may free it.
             Some(Order::Release(buffer)) => std::mem::forget(buffer),
@@ -132,10 +138,10 @@ impl Memory {
         let mut budget = self.budget.lock();
         budget.left += bytes;
         while budget.waiting.front().is_some_and(|(total, ..)| *total <= budget.left) {
-            let Some((total, segments, ready)) = budget.waiting.pop_front() else { break };
+            let Some((total, request)) = budget.waiting.pop_front() else { break };
             budget.left -= total;
             let share = Share { memory: self.me.clone(), bytes: total };
-            freed.push(Order::Land(segments, ready, share));
+            freed.push(Order::Land(request, share));
         }
         // One that is refused comes back here.
         drop(budget);
@@ -163,26 +169,41 @@ pub(super) fn reading<T>(read: impl FnOnce() -> T) -> T {
 }
 
 impl Landings for Memory {
-    fn reserve(&self, segments: Vec<Segment>, ready: Ready) {
+    fn reserve(&self, segments: Vec<Segment>, beside: bool, ready: Ready) {
         let total: u64 = segments.iter().map(|segment| segment.len).sum();
+        let request = Request { segments, beside, ready };
         let mut budget = self.budget.lock();
         if total > budget.left && total <= BUDGET {
-            budget.waiting.push_back((total, segments, ready));
+            budget.waiting.push_back((total, request));
             return;
         }
         budget.left = budget.left.saturating_sub(total);
         drop(budget);
         let share = Share { memory: self.me.clone(), bytes: total };
         if READS.get() && self.orders.lock().is_some() {
-            return land(&segments, ready, share);
+            return request.land(share);
         }
-        self.order(Order::Land(segments, ready, share));
+        self.order(Order::Land(request, share));
     }
 }
 
-fn land(segments: &[Segment], ready: Ready, share: Share) {
-    let made = Python::try_attach(|py| Landed::make(py, segments, share));
-    ready(made.flatten().map(|landed| Box::new(landed) as Box<dyn Landing>));
+impl Request {
+    fn land(self, share: Share) {
+        let Self { segments, beside, ready } = self;
+        let made = Python::try_attach(|py| Landed::make(py, &segments, share)).flatten();
+        let Some(landed) = made else { return ready(None) };
+        if !beside || !landed.is_long() {
+            return ready(Some(Box::new(landed)));
+        }
+        let work = move || {
+            landed.prefault();
+            ready(Some(Box::new(landed)));
+        };
+        // Without such a thread it is dropped, and with it the request.
+        if let Err(error) = std::thread::Builder::new().name("daffi-pages".into()).spawn(work) {
+            log::error!(target: "daffi.bridge", "no thread for the pages of a large message: {error}");
+        }
+    }
 }
 
 /// A part of the budget, until the message has arrived or been given up.
@@ -227,6 +248,18 @@ impl Landed {
         Some(Self { parts, _share: share })
     }
 
+    fn is_long(&self) -> bool {
+        self.parts.iter().map(|part| part.len).sum::<usize>() >= pages::PREFAULT_FROM
+    }
+
+    fn prefault(&self) {
+        let mut left = pages::PREFAULT_MOST;
+        for part in &self.parts {
+            pages::prefault(part.start, part.len.min(left));
+            left = left.saturating_sub(part.len);
+        }
+    }
+
     /// The finished objects.
     pub(super) fn into_objects(self) -> Vec<Py<PyAny>> {
         self.parts.into_iter().map(|part| part.object).collect()
@@ -253,33 +286,10 @@ impl Part {
             (object.unbind(), start.cast())
         };
         let len = usize::try_from(segment.len).ok()?;
-        // SAFETY: as in `room`.
-        prefer_huge_pages(unsafe { std::slice::from_raw_parts_mut(start, len) });
+        pages::prefer_huge(start, len);
         Some(Self { object, start, len })
     }
 }
-
-/// Asks for pages of 2 MiB under much memory, as NumPy does from the same size on: to fill and to free
-/// it a page of 4 KiB at a time takes longer than to receive it.
-#[cfg(target_os = "linux")]
-pub(super) fn prefer_huge_pages(memory: &mut [MaybeUninit<u8>]) {
-    const LEAST: usize = 4 * 1024 * 1024;
-    if memory.len() < LEAST {
-        return;
-    }
-    let page = rustix::param::page_size();
-    let before = memory.as_ptr().align_offset(page);
-    let inner = (memory.len() - before) / page * page;
-    // SAFETY: whole pages within this memory; the advice changes nothing of what is in them. A system
-    // without such pages refuses it, and nothing is lost.
-    let _ = unsafe {
-        let start = memory.as_mut_ptr().add(before).cast();
-        rustix::mm::madvise(start, inner, rustix::mm::Advice::LinuxHugepage)
-    };
-}
-
-#[cfg(not(target_os = "linux"))]
-pub(super) fn prefer_huge_pages(_: &mut [MaybeUninit<u8>]) {}
 
 impl Landing for Landed {
     fn room(&mut self, offset: u64) -> &mut [MaybeUninit<u8>] {

@@ -10,6 +10,7 @@
 //! | `process` | what there is once per process: the runtime, the nodes; forks and the exit |
 //! | `wait` | the one way to wait: for an outcome, a signal, a call of the same chain |
 //! | `memory` | Python's memory for large messages, and the thread that gets it |
+//! | `pages` | what the system puts under that memory, and when |
 //! | `loan` | Python's buffers on their way out: copied, or lent |
 //! | `payload` | what travels, between Python's objects and messages |
 //! | `formats` | JSON and MSGPACK, straight from and to Python objects |
@@ -49,6 +50,7 @@ mod loan;
 mod mailbox;
 mod memory;
 mod outgoing;
+mod pages;
 mod payload;
 mod posting;
 mod process;

@@ -1,7 +1,7 @@
 use std::time::{Duration, Instant};
 
 use super::Landing;
-use crate::wire::{Credit, Frame, PIECE, TRANSFER_WINDOW};
+use crate::wire::{Credit, Frame, PIECE, Segment, TRANSFER_WINDOW};
 
 /// The window while small messages come between the pieces of large ones, in bytes.
 const SHARED_WINDOW: u64 = PIECE as u64;
@@ -20,6 +20,8 @@ pub(super) struct Ahead {
     window: u64,
     /// The window while they share it.
     shared: u64,
+    /// Something small came since the last large message began.
+    mixed: bool,
     /// What has arrived of large messages since something small came.
     calm: u64,
     /// When something last came, or was allowed while nothing was under way.
@@ -28,16 +30,11 @@ pub(super) struct Ahead {
 
 impl Default for Ahead {
     fn default() -> Self {
-        Self { window: TRANSFER_WINDOW, shared: SHARED_WINDOW, calm: 0, since: None }
+        Self { window: TRANSFER_WINDOW, shared: SHARED_WINDOW, mixed: false, calm: 0, since: None }
     }
 }
 
 impl Ahead {
-    /// Whether small messages come between.
-    pub(super) fn is_shared(&self) -> bool {
-        self.window < TRANSFER_WINDOW
-    }
-
     /// So many bytes of a large message have arrived.
     pub(super) fn arrived(&mut self, count: u64, now: Instant) {
         let before = self.since.replace(now);
@@ -51,14 +48,21 @@ impl Ahead {
         }
     }
 
-    /// The first of several large messages begins: how long the line is now is found out anew.
-    pub(super) fn begin(&mut self) {
-        (self.shared, self.since) = (SHARED_WINDOW, None);
+    /// A large message begins: says whether something small came since the last one did. With the
+    /// `first` of several, how long the line is now is found out anew.
+    pub(super) fn begin(&mut self, first: bool) -> bool {
+        if first {
+            (self.shared, self.since) = (SHARED_WINDOW, None);
+        }
+        std::mem::take(&mut self.mixed)
     }
 
-    /// A small message came while large ones are under way.
-    pub(super) fn share(&mut self) {
-        (self.window, self.calm) = (self.shared, 0);
+    /// A small message came, `between` the pieces of large ones or not.
+    pub(super) fn small(&mut self, between: bool) {
+        self.mixed = true;
+        if between {
+            (self.window, self.calm) = (self.shared, 0);
+        }
     }
 
     /// Up to which offset a message may be sent; nothing while what is granted is enough.
@@ -77,6 +81,15 @@ impl Ahead {
         }
         Some(total.min(arrived + self.window))
     }
+}
+
+/// Memory that is wanted for a large message.
+#[derive(Debug)]
+pub(super) struct Wanted {
+    pub(super) id: u64,
+    pub(super) segments: Vec<Segment>,
+    /// Something small came since the last large message began.
+    pub(super) beside: bool,
 }
 
 /// A large message that has not arrived as a whole.

@@ -85,8 +85,9 @@ pub type Ready = Box<dyn FnOnce(Option<Box<dyn Landing>>) + Send>;
 pub trait Landings: Send + Sync {
     /// Asks for memory for these segments. Never blocks a thread of the runtime; others it may, so
     /// they hold no lock and no lease. `ready` is called from any thread, maybe at once, with nothing
-    /// where there is no such memory.
-    fn reserve(&self, segments: Vec<Segment>, ready: Ready);
+    /// where there is no such memory. `beside`: small messages come over the same connection, and
+    /// should not have to wait while the system provides for this one.
+    fn reserve(&self, segments: Vec<Segment>, beside: bool, ready: Ready);
 }
 
 /// Large bodies as vectors of bytes, for whoever has no memory of a special kind.
@@ -101,7 +102,7 @@ pub struct VecLanding {
 }
 
 impl Landings for VecLandings {
-    fn reserve(&self, segments: Vec<Segment>, ready: Ready) {
+    fn reserve(&self, segments: Vec<Segment>, _beside: bool, ready: Ready) {
         let make = |segment: &Segment| {
             let len = usize::try_from(segment.len).ok()?;
             let mut bytes = Vec::new();

@@ -5,7 +5,7 @@ use std::time::Instant;
 use bytes::{Buf, BytesMut};
 use hashbrown::HashMap;
 
-use super::arriving::{Ahead, Arriving};
+use super::arriving::{Ahead, Arriving, Wanted};
 use super::refusing::{aborted, refuse};
 use super::spares::Spares;
 use super::{Landing, Large, Message};
@@ -55,7 +55,7 @@ pub(super) enum Wish {
     /// Send this.
     Send(Frame),
     /// Ask for memory for a large message.
-    Reserve(u64, Vec<Segment>),
+    Reserve(Wanted),
 }
 
 /// What a read found.
@@ -139,11 +139,6 @@ impl Inbox {
             self.arrived(direct);
         }
         Ok(Found::Bytes(direct + buffered, direct + buffered == len + room))
-    }
-
-    /// Whether small messages come between the pieces of large ones.
-    pub(super) fn shares(&self) -> bool {
-        !self.transfers.is_empty() && self.ahead.is_shared()
     }
 
     /// From now on what comes is not for us, and reading finds the end.
@@ -247,8 +242,8 @@ impl Inbox {
             } else {
                 let waited =
                     matches!(frame.kind, Kind::Call | Kind::Answer | Kind::Failure | Kind::Item);
-                if waited && !self.transfers.is_empty() {
-                    self.ahead.share();
+                if waited {
+                    self.ahead.small(!self.transfers.is_empty());
                 }
                 messages.push(frame.into());
             }
@@ -323,12 +318,10 @@ impl Inbox {
             return Ok(());
         }
         let frame = Frame { fields, ..frame };
-        if self.transfers.is_empty() {
-            self.ahead.begin();
-        }
+        let beside = self.ahead.begin(self.transfers.is_empty());
         let arriving = Arriving { frame, total, arrived: first, granted: first, landing: None };
         self.transfers.insert(id, arriving);
-        wishes.push(Wish::Reserve(id, layout));
+        wishes.push(Wish::Reserve(Wanted { id, segments: layout, beside }));
         Ok(())
     }
 

@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `session` | one connection: who may read, who may write, how it ends; its rules |
 //! | `outbox` | what a connection still has to write, in which order |
+//! | `batch` | what is being written of it |
 //! | `inbox` | bytes that came, cut into messages; large ones put together in place |
 //! | `arriving` | large messages that are under way to us, and how far ahead they may be sent |
 //! | `read` | [`Reading`]: threads that read what they wait for |
@@ -27,6 +28,7 @@
 //! | `stats` | what is counted |
 
 mod arriving;
+mod batch;
 mod body;
 mod call;
 mod challenge;

@@ -1,31 +1,27 @@
 use std::collections::VecDeque;
-use std::io::{ErrorKind, IoSlice, Result};
 use std::sync::Arc;
 
-use bytes::Bytes;
 use hashbrown::HashMap;
 
+use super::batch::{Batch, Run, SPARE};
 use super::{Large, Message, Source, Wake};
-use crate::link::{Link, MAX_SLICES};
+use crate::link::MAX_SLICES;
 use crate::wire::{FieldsBuilder, Frame, HEADER_LEN, Key, Kind, PIECE, WHOLE};
 
 /// Bodies up to this size are copied behind their head: cheaper than one more run to write.
 const COPY: usize = 8 * 1024;
 /// How many bytes of frames are copied behind each other before a new run begins.
 const CHUNK: usize = 64 * 1024;
-/// Memory of a run up to this size is used again, and kept.
-const SPARE: usize = 4 * 1024;
-/// Memory of so many longer runs is kept while they come.
-const MAX_CHUNKS: usize = 16;
 /// One batch takes no further frame once it holds so many bytes, or so many runs.
 const BATCH: usize = 1024 * 1024;
 const RUNS: usize = MAX_SLICES / 2;
 /// How many runs one piece of a large message may have.
 const PIECE_RUNS: usize = MAX_SLICES / 4;
+/// Where small messages come between the pieces of large ones, these pause after so many bytes:
+/// whoever handles the small ones would wait for the processor, for whole time slices.
+const UNPAUSED: usize = 1024 * 1024;
 /// Room for so many runs is kept while there is nothing to write.
 const MAX_IDLE_RUNS: usize = 64;
-/// Batches of so few runs are written without room for many.
-const FEW: usize = 8;
 
 /// What a connection still has to write: control frames first, then small messages in the order
 /// in which they came, then pieces of large messages, in turn. Whatever is about another frame
@@ -41,8 +37,11 @@ pub(super) struct Outbox {
     /// Transfers that may send a piece, in turn.
     ready: VecDeque<u64>,
     last_transfer: u64,
-    /// Small messages came while large ones were under way.
+    /// Bytes of large messages that left since their last pause, and whether small ones came since.
+    since_pause: usize,
     shared: bool,
+    /// Large messages pause, so that there is time for small ones.
+    paused: bool,
     /// Taken out to be written; empty again when it is.
     pub(super) batch: Batch,
     /// Somebody writes, or waits until the link takes more.
@@ -90,28 +89,6 @@ struct Outgoing {
     owner: (bool, u64),
     granted: u64,
     listed: bool,
-}
-
-/// Bytes that lie next to each other.
-#[derive(Debug)]
-enum Run {
-    /// Whole frames, or the head of one whose body follows.
-    Own(Vec<u8>, bool),
-    /// A body, borrowed from wherever it is; its frame ends with it.
-    Lent(Bytes),
-}
-
-impl Run {
-    fn bytes(&self) -> &[u8] {
-        match self {
-            Self::Own(bytes, _) => bytes,
-            Self::Lent(bytes) => bytes,
-        }
-    }
-
-    fn ends_frame(&self) -> bool {
-        matches!(self, Self::Own(_, true) | Self::Lent(_))
-    }
 }
 
 fn is_control(kind: Kind) -> bool {
@@ -239,10 +216,14 @@ impl Outbox {
         self.transfers.len()
     }
 
-    /// Whether small messages come between the pieces of large ones.
-    pub(super) fn shares(&mut self) -> bool {
-        self.shared &= !self.transfers.is_empty();
-        self.shared
+    /// Whether large messages pause, though they might be sent; `go_on` ends that.
+    pub(super) fn is_paused(&self) -> bool {
+        self.paused && !self.ready.is_empty()
+    }
+
+    /// The pause is over.
+    pub(super) fn go_on(&mut self) {
+        self.paused = false;
     }
 
     /// Whether the link has everything, and holds nothing back.
@@ -279,9 +260,15 @@ impl Outbox {
             ended = run.ends_frame();
             runs.push_back(run);
         }
-        while bytes < BATCH && self.batch.runs.len() < RUNS {
+        while bytes < BATCH && self.batch.runs.len() < RUNS && !self.paused {
             let Some(id) = self.ready.pop_front() else { break };
-            bytes += self.fill_piece(id);
+            let piece = self.fill_piece(id);
+            bytes += piece;
+            self.since_pause += piece;
+            if self.since_pause >= UNPAUSED {
+                self.paused = self.shared;
+                (self.since_pause, self.shared) = (0, false);
+            }
         }
         !self.batch.is_empty()
     }
@@ -327,74 +314,5 @@ impl Outbox {
     pub(super) fn close(&mut self) {
         self.wake();
         *self = Self { closed: true, watched: self.watched, ..Self::default() };
-    }
-}
-
-/// What is being written: whole frames, but for the beginning of the first where that has left.
-#[derive(Debug, Default)]
-pub(super) struct Batch {
-    runs: VecDeque<Run>,
-    /// How much of the first run has left.
-    begun: usize,
-    /// The memory of runs that have left, for others.
-    spare: Vec<u8>,
-    chunks: Vec<Vec<u8>>,
-}
-
-impl Batch {
-    pub(super) fn is_empty(&self) -> bool {
-        self.runs.is_empty()
-    }
-
-    /// Writes until all has left and nothing is held back, or the link takes no more. Says how
-    /// many bytes the link took.
-    pub(super) fn write(&mut self, link: &dyn Link) -> (usize, Result<()>) {
-        let mut written = 0;
-        loop {
-            let result = match self.runs.len() {
-                0 => link.try_write(&[]),
-                1..=FEW => self.write_once::<FEW>(link),
-                _ => self.write_once::<MAX_SLICES>(link),
-            };
-            match result {
-                Ok(_) if self.is_empty() => return (written, Ok(())),
-                Ok(0) => return (written, Err(ErrorKind::WriteZero.into())),
-                Ok(count) => {
-                    written += count;
-                    self.advance(count);
-                }
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return (written, Err(error)),
-            }
-        }
-    }
-
-    fn write_once<const MOST: usize>(&self, link: &dyn Link) -> Result<usize> {
-        let mut slices = [IoSlice::new(&[]); MOST];
-        let mut begun = self.begun;
-        for (slice, run) in slices.iter_mut().zip(&self.runs) {
-            *slice = IoSlice::new(run.bytes().get(begun..).unwrap_or_default());
-            begun = 0;
-        }
-        link.try_write(slices.get(..self.runs.len()).unwrap_or(&slices))
-    }
-
-    fn advance(&mut self, count: usize) {
-        self.begun += count;
-        while let Some(run) = self.runs.front() {
-            let len = run.bytes().len();
-            if self.begun < len {
-                return;
-            }
-            self.begun -= len;
-            let Some(Run::Own(mut bytes, _)) = self.runs.pop_front() else { continue };
-            bytes.clear();
-            if bytes.capacity() <= SPARE {
-                self.spare = bytes;
-            } else if self.chunks.len() < MAX_CHUNKS {
-                self.chunks.push(bytes);
-            }
-        }
-        self.begun = 0;
     }
 }

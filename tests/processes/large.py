@@ -16,7 +16,7 @@ from daffi import Client
 def main() -> None:
     url, serde, size = sys.argv[1], sys.argv[2], int(sys.argv[3])
     block = bytes(range(256)) * 16
-    data = block * (size // len(block))
+    data: bytes | bytearray = block * (size // len(block))
     if sys.argv[4:] == ["bytearray"]:
         data = bytearray(data)
     with Client("large", url=url, expose=()) as conn:

@@ -4,12 +4,12 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 
 use super::ending::{Ending, Over};
-use super::writing::MUCH;
 use super::{Pace, Session};
+use crate::node::arriving::Wanted;
 use crate::node::inbox::{Found, Inbox, Wish};
 use crate::node::{Landing, Message, gone};
 use crate::sync::MutexGuard;
-use crate::wire::{Credit, Failure, FailureKind, Kind, Ran, Segment, WireError};
+use crate::wire::{Credit, Failure, FailureKind, Kind, Ran, WireError};
 
 /// How many reads one turn of the task takes before others get theirs.
 const READS: usize = 32;
@@ -28,7 +28,6 @@ impl Session {
         mut leader: Option<&mut Leader>,
     ) -> Result<bool, Over> {
         let once = leader.as_ref().is_some_and(|leader| leader.once);
-        let mut much = 0;
         for _ in 0..READS {
             let Some(mut inbox) = take() else { return Ok(false) };
             let found = inbox
@@ -43,17 +42,12 @@ impl Session {
                 }
                 Found::Bytes(count, full) => {
                     self.received.fetch_add(count as u64, Ordering::Relaxed);
-                    much += if inbox.shares() { count } else { 0 };
                     once && !full
                 }
             };
             self.heard.store(self.now(), Ordering::Relaxed);
             self.hand_out(inbox, leader.as_deref_mut())?;
             self.push_on();
-            if much >= MUCH {
-                std::thread::yield_now();
-                much = 0;
-            }
             if all {
                 return Ok(false);
             }
@@ -112,7 +106,7 @@ impl Session {
                 Wish::Send(frame) => {
                     self.put(frame);
                 }
-                Wish::Reserve(id, segments) => wanted.push((id, segments)),
+                Wish::Reserve(one) => wanted.push(one),
             }
         }
         self.flush(Pace::Now);
@@ -123,10 +117,10 @@ impl Session {
     }
 
     /// Asks for the memory of large messages.
-    pub(super) fn reserve(&self, wanted: Vec<(u64, Vec<Segment>)>) {
-        for (id, segments) in wanted {
+    pub(super) fn reserve(&self, wanted: Vec<Wanted>) {
+        for Wanted { id, segments, beside } in wanted {
             let reserved = Reserved { session: self.me.clone(), id, open: true };
-            self.landings.reserve(segments, Box::new(|landing| reserved.fill(landing)));
+            self.landings.reserve(segments, beside, Box::new(|landing| reserved.fill(landing)));
         }
     }
 
@@ -204,7 +198,7 @@ pub(super) struct Leader {
     pub(super) once: bool,
     /// Large messages that have begun. To get memory for them may take the thread a while: it does
     /// that when it does not lead.
-    pub(super) wanted: Vec<(u64, Vec<Segment>)>,
+    pub(super) wanted: Vec<Wanted>,
 }
 
 /// Memory that was asked for. Dropped without an answer, there is none.

@@ -14,10 +14,8 @@ use crate::sync::MutexGuard;
 
 /// So many bytes are enough for a write of their own.
 const BULK: usize = 128 * 1024;
-/// Where small messages come between the pieces of large ones, whoever has moved so many bytes lets
-/// others have the processor: who handles the small ones would wait for it, for whole time slices.
-pub(super) const MUCH: usize = 64 * 1024;
-/// How long what came with [`Pace::Bulk`] or [`Pace::Later`] waits for more.
+/// How long what came with [`Pace::Bulk`] or [`Pace::Later`] waits for more, and large messages
+/// pause for small ones.
 pub(super) const GATHER: Duration = Duration::from_millis(1);
 
 impl Session {
@@ -65,10 +63,11 @@ impl Session {
         });
     }
 
-    /// Writes what came since with [`Pace::Bulk`]; false when nothing did, and the next is the first
-    /// again.
+    /// Writes what came since with [`Pace::Bulk`], and what paused; false when there is nothing, and
+    /// the next is the first again.
     pub(super) fn write_bulk(&self) -> bool {
         let mut outbox = self.outbox.lock();
+        outbox.go_on();
         outbox.bulk = !outbox.writing && outbox.has_more();
         let more = outbox.bulk;
         if more {
@@ -84,15 +83,11 @@ impl Session {
         while outbox.has_more() {
             outbox.held = false;
             let mut batch = std::mem::take(&mut outbox.batch);
-            let shares = outbox.shares();
             drop(outbox);
             let (written, result) = batch.write(&*self.link);
             if written > 0 {
                 self.sent.fetch_add(written as u64, Ordering::Relaxed);
                 self.said.store(self.now(), Ordering::Relaxed);
-            }
-            if shares && written >= MUCH {
-                std::thread::yield_now();
             }
             outbox = self.outbox.lock();
             if outbox.closed {
@@ -117,6 +112,9 @@ impl Session {
             }
         }
         outbox.writing = false;
+        if outbox.is_paused() && !std::mem::replace(&mut outbox.bulk, true) {
+            self.kick.notify_one();
+        }
         self.tell(outbox);
     }
 

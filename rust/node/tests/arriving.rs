@@ -8,7 +8,7 @@ use super::{Bare, Heard, body, failure, large, pattern, tcp};
 use crate::node::arriving::Ahead;
 use crate::node::outbox::Outbox;
 use crate::node::session::{Parts, Session};
-use crate::node::{Landing, Landings, Message, Pace};
+use crate::node::{Landing, Landings, Message, Pace, Ready};
 use crate::wire::{
     Credit, Decoder, FailureKind, Flags, Format, Frame, Key, Kind, MAX_FRAME, PIECE, Ran, Segment,
     TRANSFER_WINDOW, WHOLE,
@@ -36,7 +36,7 @@ impl Landing for Short {
 }
 
 impl Landings for Mean {
-    fn reserve(&self, _: Vec<Segment>, ready: Box<dyn FnOnce(Option<Box<dyn Landing>>) + Send>) {
+    fn reserve(&self, _: Vec<Segment>, _: bool, ready: Ready) {
         match self {
             Self::Nothing => ready(None),
             Self::Less => ready(Some(Box::new(Short(vec![MaybeUninit::new(0); WHOLE + 1000])))),
@@ -130,7 +130,7 @@ async fn small_messages_wait_for_little_of_a_large_one() {
 fn small_messages_count_until_none_come_for_a_while() {
     let (mut ahead, now) = (Ahead::default(), Instant::now());
     assert_eq!(ahead.grant(0, 0, 1 << 30, now), Some(TRANSFER_WINDOW));
-    ahead.share();
+    ahead.small(true);
     assert_eq!(ahead.grant(1, TRANSFER_WINDOW, 1 << 30, now), None);
     for _ in 0..15 {
         ahead.arrived(1 << 20, now);
@@ -147,7 +147,7 @@ fn a_long_line_is_used_all_the_same() {
     let (mut arrived, mut granted) = (WHOLE as u64, WHOLE as u64);
     let mut windows = Vec::new();
     for delay in [20, 20, 20, 20, 20, 20, 1, 1] {
-        ahead.share();
+        ahead.small(true);
         granted = ahead.grant(arrived, granted, 1 << 30, now).unwrap();
         windows.push((granted - arrived) / PIECE as u64);
         now += Duration::from_millis(delay);
@@ -155,9 +155,53 @@ fn a_long_line_is_used_all_the_same() {
         arrived = granted;
     }
     assert_eq!(windows, [1, 2, 4, 8, 16, 16, 16, 16], "what is sent takes 20 ms to come");
-    ahead.begin();
-    ahead.share();
+    ahead.begin(true);
+    ahead.small(true);
     assert_eq!(ahead.grant(arrived, granted, 1 << 30, now), Some(granted + PIECE as u64));
+}
+
+#[test]
+fn a_large_message_among_small_ones_is_told_from_others() {
+    let mut ahead = Ahead::default();
+    assert!(!ahead.begin(true));
+    ahead.small(true);
+    assert!(ahead.begin(false));
+    assert!(!ahead.begin(true));
+    ahead.small(false);
+    assert_eq!(ahead.grant(0, 0, 1 << 30, Instant::now()), Some(PIECE as u64), "as it was");
+    assert!(ahead.begin(true));
+}
+
+/// Pieces that an outbox writes now, and other frames.
+fn written(outbox: &mut Outbox) -> (usize, usize) {
+    let frames = super::leaving::write(outbox).frames();
+    let pieces = frames.iter().filter(|frame| frame.kind == Kind::Piece);
+    let bytes = pieces.clone().map(|frame| frame.body.len()).sum();
+    (bytes, frames.len() - pieces.count())
+}
+
+#[test]
+fn large_messages_pause_for_small_ones_and_only_for_them() {
+    let mut outbox = Outbox::default();
+    let transfer = outbox.push(large(Kind::Call, 1, &[16 << 20])).unwrap();
+    outbox.grant(transfer, 4 << 20);
+    assert_eq!(written(&mut outbox), ((4 << 20) - WHOLE, 1), "nothing small came");
+    assert!(!outbox.is_paused());
+    outbox.push(Frame::new(Kind::Ping, 0).into());
+    outbox.grant(transfer, 8 << 20);
+    assert_eq!(written(&mut outbox), (4 << 20, 1), "nobody waits for a heartbeat");
+    outbox.push(Frame::new(Kind::Call, 2).into());
+    outbox.grant(transfer, 16 << 20);
+    let (first, small) = written(&mut outbox);
+    assert!(first <= 1 << 20 && small == 1 && outbox.is_paused());
+    outbox.push(Frame::new(Kind::Call, 3).into());
+    assert_eq!(written(&mut outbox), (0, 1), "what is small goes on");
+    outbox.go_on();
+    let (second, _) = written(&mut outbox);
+    assert!(second <= 1 << 20 && outbox.is_paused());
+    outbox.go_on();
+    assert_eq!(written(&mut outbox).0, (8 << 20) - first - second, "nothing small came since");
+    assert!(outbox.transfers() == 0 && !outbox.is_paused() && outbox.is_empty());
 }
 
 #[tokio::test]
