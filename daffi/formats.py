@@ -81,6 +81,8 @@ def pack_result(format: int, value: Any) -> Any:
     if format == _OPAQUE:
         if value is None:
             return None
+        if isinstance(value, bytearray):
+            return memoryview(value)  # of which the engine can tell who else has its memory
         return _opaque(value, True, "an OPAQUE callback returns bytes, str or None")
     return value
 
@@ -282,7 +284,7 @@ def _opaque(value: Any, borrow: bool, rule: str) -> Any:
     if isinstance(value, (bytes, str)):
         return value
     if isinstance(value, bytearray):
-        return memoryview(value) if borrow else bytes(value)
+        return value if borrow else bytes(value)
     if isinstance(value, memoryview):
         if not borrow or not value.c_contiguous:
             return value.tobytes()

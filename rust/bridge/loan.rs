@@ -5,6 +5,7 @@
 
 //! Python's buffers on their way out: copied, or lent until they have been written.
 
+use std::ffi::c_int;
 use std::sync::Arc;
 
 use pyo3::buffer::PyBuffer;
@@ -173,6 +174,28 @@ pub(super) fn is_only_way(view: &Bound<'_, PyAny>) -> PyResult<bool> {
 fn references(object: &Bound<'_, PyAny>) -> isize {
     // SAFETY: a live object, and the GIL is held.
     unsafe { pyo3::ffi::Py_REFCNT(object.as_ptr()) }
+}
+
+/// A pickle, as a buffer, in the memory that it came in: to be read once and let go of.
+#[pyclass(frozen, module = "daffi._native")]
+pub(super) struct Pickled(pub(super) bytes::Bytes);
+
+#[pymethods]
+impl Pickled {
+    #[allow(clippy::needless_pass_by_value, reason = "as Python's protocol has it")]
+    unsafe fn __getbuffer__(
+        slf: Bound<'_, Self>,
+        view: *mut pyo3::ffi::Py_buffer,
+        flags: c_int,
+    ) -> PyResult<()> {
+        let bytes = &slf.get().0;
+        let (start, len) = (bytes.as_ptr().cast_mut().cast(), bytes.len().cast_signed());
+        // SAFETY: read-only, and the view holds its exporter, which holds the memory.
+        match unsafe { pyo3::ffi::PyBuffer_FillInfo(view, slf.as_ptr(), start, len, 1, flags) } {
+            0 => Ok(()),
+            _ => Err(PyErr::fetch(slf.py())),
+        }
+    }
 }
 
 fn contiguous(object: &Bound<'_, PyAny>) -> PyResult<PyBuffer<u8>> {

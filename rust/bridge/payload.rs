@@ -6,7 +6,7 @@ use bytes::Bytes;
 use pyo3::prelude::*;
 use pyo3::types::{PyByteArray, PyBytes, PyList, PyString};
 
-use super::loan::{self, Loan};
+use super::loan::{self, Loan, Pickled};
 use super::memory::{Landed, Memory};
 use super::{errors, formats};
 use crate::node::{Large, Message, Source};
@@ -40,6 +40,8 @@ impl Lending {
 
 /// Bodies up to this size are copied: cheaper than lending them.
 const COPY: usize = 8 * 1024;
+/// Pickles from this size on are read where they arrived.
+const VIEW: usize = 1024;
 
 impl Packed {
     /// As the payload of an answer or an item.
@@ -142,10 +144,16 @@ impl Packed {
     }
 }
 
-/// Unpacks a payload: `bytes` or a list of buffers for PICKLE, the object itself for JSON and
+/// Unpacks a payload: a buffer or a list of buffers for PICKLE, the object itself for JSON and
 /// MSGPACK, `bytes`, `str` or `None` for OPAQUE.
 pub(super) fn unpack(py: Python<'_>, message: Message) -> PyResult<Py<PyAny>> {
     let Message { frame, rest } = message;
+    if frame.format == Format::Pickle && rest.is_none() && frame.fields.layout().is_none() {
+        return match frame.body.len() {
+            ..VIEW => Ok(PyBytes::new(py, &frame.body).into_any().unbind()),
+            _ => Ok(Py::new(py, Pickled(frame.body))?.into_any()),
+        };
+    }
     let landed = rest.and_then(|rest| match rest {
         Large::Landed(landing) => landing.into_any().downcast::<Landed>().ok(),
         Large::Source(_) => None,
@@ -189,9 +197,7 @@ fn whole(py: Python<'_>, frame: &Frame) -> PyResult<Vec<Py<PyAny>>> {
     if frame.format != Format::Pickle {
         return Ok(Vec::new());
     }
-    let Some(layout) = frame.fields.layout() else {
-        return Ok(vec![PyBytes::new(py, &frame.body).into_any().unbind()]);
-    };
+    let Some(layout) = frame.fields.layout() else { return Ok(Vec::new()) };
     let mut rest = frame.body.clone();
     let mut objects = Vec::with_capacity(layout.len());
     for segment in layout {

@@ -60,6 +60,8 @@ pub(super) struct Outbox {
     pub(super) watched: bool,
     /// Bytes that wait, without the large messages' own.
     pub(super) queued: usize,
+    /// Frames that came since something was last taken out to be written.
+    pub(super) frames: usize,
     /// Producers that wait until there is less in here.
     pub(super) wakes: Wakes,
 }
@@ -151,6 +153,7 @@ impl Outbox {
     fn push_frame(&mut self, frame: Frame) {
         let len = frame.encoded_len();
         self.queued += len;
+        self.frames += 1;
         let control = is_control(frame.kind);
         let tail = if control { &mut self.control } else { &mut self.tail };
         if tail.capacity() == 0 {
@@ -243,6 +246,7 @@ impl Outbox {
 
     /// Moves what is to be written next into `batch`: whole frames; false when there are none.
     fn fill(&mut self) -> bool {
+        self.frames = 0;
         let runs = &mut self.batch.runs;
         if !self.control.is_empty() {
             runs.push_back(Run::Own(std::mem::take(&mut self.control), true));

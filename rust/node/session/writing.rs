@@ -12,8 +12,10 @@ use crate::node::gone;
 use crate::node::outbox::Outbox;
 use crate::sync::MutexGuard;
 
-/// So many bytes are enough for a write of their own.
+/// So many bytes are enough for a write of their own,
 const BULK: usize = 128 * 1024;
+/// or so many frames: who runs them would otherwise have nothing to do meanwhile.
+const MANY: usize = 64;
 /// How long what came with [`Pace::Bulk`] or [`Pace::Later`] waits for more, and large messages
 /// pause for small ones.
 pub(super) const GATHER: Duration = Duration::from_millis(1);
@@ -35,7 +37,7 @@ impl Session {
         if outbox.writing || outbox.closed {
             return;
         }
-        if pace == Pace::Now || outbox.queued >= BULK {
+        if pace == Pace::Now || outbox.queued >= BULK || outbox.frames >= MANY {
             self.write(outbox);
         } else if pace == Pace::Later {
             let waits = outbox.queued > 0;
