@@ -176,7 +176,11 @@ class Job:
         """
 
     def finish(self, format: int, payload: Any) -> None:
-        """Answer. Raises `SerializationError` or `MessageTooLarge`; the job is then still open."""
+        """Answer. Raises `SerializationError` or `MessageTooLarge`; the job is then still open.
+
+        A memoryview in a list, or alone, is sent from where it is if it is the only way to what it
+        shows; any other buffer that can be written to is copied.
+        """
 
     def done(self) -> None:
         """Answer a call whose outcome nobody waits for."""
