@@ -1,10 +1,10 @@
 """The engine: connections, routing, pending calls and the two formats written in Rust.
 
 Private. A *payload* is what travels with a call in one direction. Its Python shape depends
-on the format tag (see `daffi.SerdeFormat`): PICKLE, `bytes` or a list that holds the pickle
-and then its out-of-band buffers; JSON and MSGPACK, the plain object itself, which is encoded
-and decoded here; OPAQUE, `bytes` or `str` (any buffer when sending) and `None` for nothing.
-Arguments travel as the payload `(args, kwargs)` in JSON and MSGPACK.
+on the format tag (see `daffi.SerdeFormat`): PICKLE, `bytes` (any buffer when it came) or a list
+that holds the pickle and then its out-of-band buffers; JSON and MSGPACK, the plain object itself,
+which is encoded and decoded here; OPAQUE, `bytes` or `str` (any buffer when sending) and `None` for
+nothing. Arguments travel as the payload `(args, kwargs)` in JSON and MSGPACK.
 """
 
 from collections.abc import Callable, Sequence
@@ -178,8 +178,8 @@ class Job:
     def finish(self, format: int, payload: Any) -> None:
         """Answer. Raises `SerializationError` or `MessageTooLarge`; the job is then still open.
 
-        A memoryview in a list, or alone, is sent from where it is if it is the only way to what it
-        shows; any other buffer that can be written to is copied.
+        A memoryview, alone or in a list, is sent from where it is if it is the only way to that
+        memory; any other large buffer but `bytes` is copied.
         """
 
     def done(self) -> None:

@@ -48,9 +48,10 @@ def test_memory_is_bounded(programs: Programs, topology: str, serde: str) -> Non
         assert router_peak < SIZE, peaks  # it passes pieces on and keeps none
 
 
-def test_a_result_that_nobody_holds_is_not_copied(programs: Programs) -> None:
+@pytest.mark.parametrize("kind", ["bytearray", "array"])
+def test_a_result_that_nobody_holds_is_not_copied(programs: Programs, kind: str) -> None:
     service, url = programs.serve("service")
-    caller = programs.start("large.py", url, "PICKLE", str(SIZE), "bytearray")
+    caller = programs.start("large.py", url, "PICKLE", str(SIZE), kind)
     assert caller.expect("right", within=50) == str(SIZE)
     assert caller.wait() == 0, caller.stderr
     assert service.leave() == 0, service.stderr

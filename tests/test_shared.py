@@ -19,7 +19,7 @@ SIZE = 3_000_000
 reused = bytearray(SIZE)
 
 
-WAYS = ("object", "part", "view", "base", "list", "weak")
+WAYS = ("object", "part", "view", "base", "list", "weak", "read-only")
 kept: list[Any] = []  # ways to the memory of a result
 
 
@@ -38,6 +38,10 @@ def shared_array(way: str) -> Any:
         kept.append(between[SIZE:])
     elif way == "base":
         kept.append(memory)
+    elif way == "read-only":
+        kept.append(array)
+        array = array[:]
+        array.flags.writeable = False
     elif way == "weak":
         kept.append(weakref.ref(array))
     elif way == "list":
@@ -56,8 +60,10 @@ async def shared_array_async(way: str) -> Any:
 def shared_memory(way: str) -> Any:
     """The same as a memoryview, which OPAQUE takes."""
     view = memoryview(bytearray(b"\x01") * (8 * SIZE))
-    kept[:] = [{"object": view, "part": view[SIZE:], "base": view.obj}.get(way)]
-    return view
+    ways = {"object": view, "part": view[SIZE:], "base": view.obj, "read-only": view}
+    kept[:] = [ways.get(way)]
+    del ways
+    return view.toreadonly() if way == "read-only" else view
 
 
 @callback
@@ -158,7 +164,7 @@ async def test_a_result_that_somebody_can_write_to_is_copied(
     assert (np.asarray(back[0] if way == "list" else back) == 1).all()
 
 
-@pytest.mark.parametrize("way", ["object", "part", "base", "none"])
+@pytest.mark.parametrize("way", ["object", "part", "base", "read-only"])
 async def test_so_it_is_for_opaque(world: World, site: Site, way: str) -> None:
     ask = site.conn.rpc(timeout=30, serde="OPAQUE")
     rpc = site.conn.rpc(timeout=30)

@@ -131,11 +131,17 @@ pub(super) fn is_read_only(object: &Bound<'_, PyAny>) -> PyResult<bool> {
     }
 }
 
-/// Whether a view is the only way to the memory that it shows, so that nobody can write to it.
-///
-/// Each object on the way to that memory has one owner, the one before it, and no weak references.
-/// Only objects are followed of which all ways to their memory are known.
-pub(super) fn is_only_way(view: &Bound<'_, PyAny>) -> PyResult<bool> {
+/// Whether nobody can write to what a buffer shows: `bytes` are behind it, or it is the only way to
+/// that memory. It is one that was made for sending: nobody else has the buffer itself.
+pub(super) fn is_unwritable(buffer: &Bound<'_, PyAny>) -> bool {
+    // An object that can't say it (a module that is loaded lazily, say) has its buffer copied.
+    buffer.is_exact_instance_of::<PyBytes>() || is_only_way(buffer).unwrap_or(false)
+}
+
+/// Each object on the way to the memory has one owner, the one before it, and no weak references; or
+/// there are `bytes` at the end. Only objects are followed of which all ways to their memory are
+/// known. That a buffer is read-only says nothing: others of the same memory may not be.
+fn is_only_way(view: &Bound<'_, PyAny>) -> PyResult<bool> {
     let py = view.py();
     if !view.is_exact_instance_of::<PyMemoryView>() {
         return Ok(false);
@@ -144,29 +150,26 @@ pub(super) fn is_only_way(view: &Bound<'_, PyAny>) -> PyResult<bool> {
     let array = modules.call_method1("get", ("numpy",))?.getattr_opt("ndarray")?;
     let referents = py.import("gc")?.getattr("get_referents")?;
     let weak_references = py.import("weakref")?.getattr("getweakrefcount")?;
-    let mut link = view.clone();
+    let (mut link, mut only) = (view.clone(), true);
     loop {
         let next = if link.is_exact_instance_of::<PyMemoryView>() {
             // Slices and copies of a memoryview share the object in which it holds its exporter.
             let shared = referents.call1((&link,))?.cast_into::<PyList>()?;
             // The memoryview's reference, the list's, and ours.
-            if shared.len() != 1 || references(&shared.get_item(0)?) != 3 {
-                return Ok(false);
-            }
+            only &= shared.len() == 1 && references(&shared.get_item(0)?) == 3;
             link.getattr("obj")?
         } else if array.as_ref().is_some_and(|array| link.get_type().is(array)) {
             let base = link.getattr("base")?;
             if base.is_none() {
-                return link.getattr("flags")?.getattr("owndata")?.extract();
+                return Ok(only && link.getattr("flags")?.getattr("owndata")?.extract()?);
             }
             base
         } else {
-            return Ok(link.is_exact_instance_of::<PyByteArray>());
+            let bytes = link.is_exact_instance_of::<PyBytes>();
+            return Ok(bytes || only && link.is_exact_instance_of::<PyByteArray>());
         };
         // The reference of the object before it, and ours.
-        if references(&next) != 2 || weak_references.call1((&next,))?.extract::<usize>()? > 0 {
-            return Ok(false);
-        }
+        only &= references(&next) == 2 && weak_references.call1((&next,))?.extract::<usize>()? == 0;
         link = next;
     }
 }

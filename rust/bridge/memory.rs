@@ -12,6 +12,7 @@ use std::cell::Cell;
 use std::collections::VecDeque;
 use std::mem::MaybeUninit;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
@@ -49,6 +50,8 @@ pub(super) struct Memory {
     /// Breaks when the thread has ended.
     ended: Mutex<Receiver<()>>,
     budget: Mutex<Budget>,
+    /// A message under way has its pages before it arrives.
+    prefaulted: AtomicBool,
     me: std::sync::Weak<Memory>,
 }
 
@@ -90,6 +93,7 @@ impl Memory {
             orders: Mutex::new(Some(sender)),
             ended: Mutex::new(ended),
             budget: Mutex::new(budget),
+            prefaulted: AtomicBool::new(false),
             me: me.clone(),
         })
     }
@@ -140,7 +144,7 @@ impl Memory {
         while budget.waiting.front().is_some_and(|(total, ..)| *total <= budget.left) {
             let Some((total, request)) = budget.waiting.pop_front() else { break };
             budget.left -= total;
-            let share = Share { memory: self.me.clone(), bytes: total };
+            let share = Share { memory: self.me.clone(), bytes: total, turn: false };
             freed.push(Order::Land(request, share));
         }
         // One that is refused comes back here.
@@ -179,7 +183,7 @@ impl Landings for Memory {
         }
         budget.left = budget.left.saturating_sub(total);
         drop(budget);
-        let share = Share { memory: self.me.clone(), bytes: total };
+        let share = Share { memory: self.me.clone(), bytes: total, turn: false };
         if READS.get() && self.orders.lock().is_some() {
             return request.land(share);
         }
@@ -191,17 +195,24 @@ impl Request {
     fn land(self, share: Share) {
         let Self { segments, beside, ready } = self;
         let made = Python::try_attach(|py| Landed::make(py, &segments, share)).flatten();
-        let Some(landed) = made else { return ready(None) };
-        if !beside || !landed.is_long() {
+        let Some(mut landed) = made else { return ready(None) };
+        if !beside || !landed.is_long() || !landed.share.take_turn() {
             return ready(Some(Box::new(landed)));
         }
-        let work = move || {
-            landed.prefault();
-            ready(Some(Box::new(landed)));
+        let held = Arc::new(Mutex::new(Some((landed, ready))));
+        let work = {
+            let held = Arc::clone(&held);
+            move || {
+                let Some((landed, ready)) = held.lock().take() else { return };
+                landed.prefault();
+                ready(Some(Box::new(landed)));
+            }
         };
-        // Without such a thread it is dropped, and with it the request.
-        if let Err(error) = std::thread::Builder::new().name("daffi-pages".into()).spawn(work) {
-            log::error!(target: "daffi.bridge", "no thread for the pages of a large message: {error}");
+        let thread = std::thread::Builder::new().name("daffi-pages".into());
+        if thread.spawn(work).is_err()
+            && let Some((landed, ready)) = held.lock().take()
+        {
+            ready(Some(Box::new(landed)));
         }
     }
 }
@@ -210,11 +221,25 @@ impl Request {
 struct Share {
     memory: std::sync::Weak<Memory>,
     bytes: u64,
+    /// Its pages are there before it arrives, which one message at a time may have: whoever only
+    /// announces much gets no more than that.
+    turn: bool,
+}
+
+impl Share {
+    fn take_turn(&mut self) -> bool {
+        let memory = self.memory.upgrade();
+        self.turn = memory.is_some_and(|memory| !memory.prefaulted.swap(true, Ordering::AcqRel));
+        self.turn
+    }
 }
 
 impl Drop for Share {
     fn drop(&mut self) {
         if let Some(memory) = self.memory.upgrade() {
+            if self.turn {
+                memory.prefaulted.store(false, Ordering::Release);
+            }
             memory.give_back(self.bytes);
         }
     }
@@ -229,7 +254,7 @@ struct Part {
 /// A large message in Python's memory.
 pub(super) struct Landed {
     parts: Vec<Part>,
-    _share: Share,
+    share: Share,
 }
 
 // SAFETY: the pointers are into objects that `parts` keeps alive and that nobody else knows yet.
@@ -245,7 +270,7 @@ impl Landed {
     fn make(py: Python<'_>, segments: &[Segment], share: Share) -> Option<Self> {
         let parts =
             segments.iter().map(|segment| Part::make(py, segment)).collect::<Option<_>>()?;
-        Some(Self { parts, _share: share })
+        Some(Self { parts, share })
     }
 
     fn is_long(&self) -> bool {

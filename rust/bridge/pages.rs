@@ -7,6 +7,9 @@
 //! from tenths of a millisecond to some milliseconds. Where whoever reads a connection has to wait for
 //! that, so does everything else that comes over it.
 
+#[cfg(target_os = "linux")]
+use rustix::mm::Advice;
+
 /// From so many bytes on, pages of 2 MiB are asked for.
 const HUGE_FROM: usize = 4 * 1024 * 1024;
 /// From so many bytes on, a message among small ones gets its pages before it arrives. What is shorter
@@ -24,7 +27,7 @@ pub(super) fn prefer_huge<T>(start: *mut T, len: usize) {
     #[cfg(target_os = "linux")]
     if len >= HUGE_FROM {
         // A system without such pages refuses it, and nothing is lost.
-        advise(start.cast(), len, rustix::mm::Advice::LinuxHugepage);
+        advise(start.cast(), len, len, Advice::LinuxHugepage);
     }
 }
 
@@ -32,20 +35,21 @@ pub(super) fn prefer_huge<T>(start: *mut T, len: usize) {
 /// with their first use.
 pub(super) fn prefault<T>(start: *mut T, len: usize) {
     #[cfg(target_os = "linux")]
-    for at in (0..len).step_by(STEP) {
-        let start = start.cast::<u8>().wrapping_add(at);
-        if !advise(start, STEP.min(len - at), rustix::mm::Advice::LinuxPopulateWrite) {
-            return;
-        }
-    }
+    advise(start.cast(), len, STEP, Advice::LinuxPopulateWrite);
 }
 
-/// Advises on the whole pages within this memory, in ways that change nothing of what is in them.
+/// Advises on the whole pages within this memory, at most so many bytes at a time and until that is
+/// refused, in ways that change nothing of what is in them.
 #[cfg(target_os = "linux")]
-fn advise(start: *mut u8, len: usize, advice: rustix::mm::Advice) -> bool {
+fn advise(start: *mut u8, len: usize, step: usize, advice: Advice) {
     let page = rustix::param::page_size();
     let before = start.align_offset(page);
     let inner = len.saturating_sub(before) / page * page;
-    // SAFETY: within the caller's memory.
-    inner == 0 || unsafe { rustix::mm::madvise(start.add(before).cast(), inner, advice).is_ok() }
+    for at in (0..inner).step_by(step) {
+        let len = step.min(inner - at);
+        // SAFETY: within the caller's memory.
+        if unsafe { rustix::mm::madvise(start.add(before + at).cast(), len, advice) }.is_err() {
+            return;
+        }
+    }
 }

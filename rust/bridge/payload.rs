@@ -33,8 +33,8 @@ pub(super) enum Lending {
 }
 
 impl Lending {
-    fn allows(self, object: &Bound<'_, PyAny>) -> PyResult<bool> {
-        Ok(self == Self::All || loan::is_read_only(object)? || loan::is_only_way(object)?)
+    fn allows(self, object: &Bound<'_, PyAny>) -> bool {
+        self == Self::All || loan::is_unwritable(object)
     }
 }
 
@@ -96,7 +96,7 @@ pub(super) fn pack(
         }
         Format::Nothing => {}
         Format::Opaque | Format::Pickle => {
-            if loan::length(payload)? <= COPY || !lending.allows(payload)? {
+            if loan::length(payload)? <= COPY || !lending.allows(payload) {
                 packed.hold(loan::copy(payload)?);
             } else {
                 let lent = loan::lend(memory, payload, &mut packed.loans)?;
@@ -126,7 +126,7 @@ impl Packed {
         let mut bytes = Vec::with_capacity(parts.len());
         for part in parts.iter() {
             let read_only = loan::is_read_only(&part)?;
-            let lent = match lending.allows(&part)? {
+            let lent = match lending.allows(&part) {
                 true => loan::lend(memory, &part, &mut self.loans)?,
                 false => loan::copy(&part)?,
             };

@@ -1,3 +1,4 @@
+use std::mem::MaybeUninit;
 use std::time::{Duration, Instant};
 
 use super::Landing;
@@ -20,7 +21,7 @@ pub(super) struct Ahead {
     window: u64,
     /// The window while they share it.
     shared: u64,
-    /// Something small came since the last large message began.
+    /// Something small came lately, and since the last large message began.
     mixed: bool,
     /// What has arrived of large messages since something small came.
     calm: u64,
@@ -48,13 +49,18 @@ impl Ahead {
         }
     }
 
-    /// A large message begins: says whether something small came since the last one did. With the
+    /// A large message begins: says whether something small came lately. With the
     /// `first` of several, how long the line is now is found out anew.
     pub(super) fn begin(&mut self, first: bool) -> bool {
         if first {
             (self.shared, self.since) = (SHARED_WINDOW, None);
         }
         std::mem::take(&mut self.mixed)
+    }
+
+    /// A while has passed.
+    pub(super) fn rest(&mut self) {
+        self.mixed = false;
     }
 
     /// A small message came, `between` the pieces of large ones or not.
@@ -87,14 +93,17 @@ impl Ahead {
 #[derive(Debug)]
 pub(super) struct Wanted {
     pub(super) id: u64,
+    pub(super) serial: u64,
     pub(super) segments: Vec<Segment>,
-    /// Something small came since the last large message began.
+    /// Something small came lately.
     pub(super) beside: bool,
 }
 
 /// A large message that has not arrived as a whole.
 #[derive(Debug)]
 pub(super) struct Arriving {
+    /// Tells it from an earlier one with the same id, whose memory may still come.
+    pub(super) serial: u64,
     /// What begins the message, without what is only about its travel.
     pub(super) frame: Frame,
     pub(super) total: u64,
@@ -108,5 +117,12 @@ impl Arriving {
     pub(super) fn allow(&mut self, id: u64, ahead: &mut Ahead) -> Option<Frame> {
         self.granted = ahead.grant(self.arrived, self.granted, self.total, Instant::now())?;
         Some(Credit::Offset { id, upto: self.granted }.frame())
+    }
+}
+
+/// As much of these bytes as there is room for.
+pub(super) fn write(room: &mut [MaybeUninit<u8>], bytes: &[u8]) {
+    for (place, byte) in room.iter_mut().zip(bytes) {
+        place.write(*byte);
     }
 }

@@ -5,7 +5,7 @@ use std::time::Instant;
 use bytes::{Buf, BytesMut};
 use hashbrown::HashMap;
 
-use super::arriving::{Ahead, Arriving, Wanted};
+use super::arriving::{Ahead, Arriving, Wanted, write};
 use super::refusing::{aborted, refuse};
 use super::spares::Spares;
 use super::{Landing, Large, Message};
@@ -44,6 +44,8 @@ pub(super) struct Inbox {
     read: usize,
     spares: Spares,
     ahead: Ahead,
+    /// Of the last large message that began.
+    serial: u64,
     list: Vec<Message>,
     /// What comes is not for us any more.
     over: bool,
@@ -88,6 +90,7 @@ impl Inbox {
             read: SMALL_READ,
             spares: Spares::default(),
             ahead: Ahead::default(),
+            serial: 0,
             list: Vec::new(),
             over: false,
         }
@@ -158,6 +161,7 @@ impl Inbox {
     /// Gives back what only a burst needs, and some of it while much comes.
     pub(super) fn rest(&mut self, much: bool) {
         self.spares.shrink();
+        self.ahead.rest();
         if !much && self.decoder.is_empty() && self.decoder.buffer().capacity() > SMALL_READ {
             *self.decoder.buffer() = BytesMut::new();
         }
@@ -319,21 +323,25 @@ impl Inbox {
         }
         let frame = Frame { fields, ..frame };
         let beside = self.ahead.begin(self.transfers.is_empty());
-        let arriving = Arriving { frame, total, arrived: first, granted: first, landing: None };
+        self.serial += 1;
+        let serial = self.serial;
+        let arriving =
+            Arriving { serial, frame, total, arrived: first, granted: first, landing: None };
         self.transfers.insert(id, arriving);
-        wishes.push(Wish::Reserve(Wanted { id, segments: layout, beside }));
+        wishes.push(Wish::Reserve(Wanted { id, serial, segments: layout, beside }));
         Ok(())
     }
 
-    /// The memory for a large message is there, or there is none.
+    /// The memory for a large message is there, or there is none. Nothing where that one is gone.
     pub(super) fn landed(
         &mut self,
-        id: u64,
+        (id, serial): (u64, u64),
         landing: Option<Box<dyn Landing>>,
         messages: &mut Vec<Message>,
         wishes: &mut Vec<Wish>,
     ) {
-        let Some(arriving) = self.transfers.get_mut(&id) else { return };
+        let found = self.transfers.get_mut(&id).filter(|arriving| arriving.serial == serial);
+        let Some(arriving) = found else { return };
         let first = std::mem::take(&mut arriving.frame.body);
         let Some(mut landing) = landing else { return self.no_memory(id, messages, wishes) };
         let mut left: &[u8] = &first;
@@ -383,11 +391,5 @@ impl Inbox {
     /// Large messages that are under way to us.
     pub(super) fn transfers(&self) -> usize {
         self.transfers.len()
-    }
-}
-
-fn write(room: &mut [MaybeUninit<u8>], bytes: &[u8]) {
-    for (place, byte) in room.iter_mut().zip(bytes) {
-        place.write(*byte);
     }
 }

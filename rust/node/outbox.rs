@@ -122,6 +122,9 @@ impl Outbox {
             self.push_frame(Frame { body, ..frame });
             return None;
         }
+        if self.transfers.is_empty() {
+            (self.since_pause, self.shared, self.paused) = (0, false, false);
+        }
         self.last_transfer += 1;
         let id = self.last_transfer;
         let mut fields = FieldsBuilder::new();

@@ -16,7 +16,9 @@
 //!    nothing back, what others added meanwhile included; nobody writes beside the writer, and no
 //!    system call happens under the lock. When the link takes no more, or holds bytes back, the
 //!    outbox is `blocked`: the task of the connection goes on as the writer when the link is ready.
-//!    Whoever sets `blocked` kicks the task, which looks at it then and at no other time.
+//!    Whoever sets `blocked` kicks the task, which looks at it then and at no other time. Where only
+//!    large messages are left and they pause, the writer stops and sets `bulk`: so long as that is set
+//!    the task looks every millisecond or two, lets them go on, and writes.
 //! 2. **Reading.** Whoever holds the inbox reads, and hands out what came before letting go, so
 //!    that messages are handed out in the order in which they came. That is the task of the
 //!    connection, or where the link can be lent a thread that waits for an answer and has taken the

@@ -66,6 +66,11 @@ impl Session {
         loop {
             tokio::select! {
                 biased;
+                () = rest.as_mut(), if bulk => {
+                    bulk = self.write_bulk();
+                    blocked = self.outbox.lock().blocked;
+                    rest.as_mut().reset(tokio::time::Instant::now() + GATHER);
+                }
                 ready = poll_fn(|context| self.link.poll_readable(context)), if !more => {
                     if let Err(error) = ready {
                         return Over::Gone(gone(format!("reading from it failed: {error}")));
@@ -94,11 +99,6 @@ impl Session {
                     if outbox.bulk && !std::mem::replace(&mut bulk, true) {
                         rest.as_mut().reset(tokio::time::Instant::now() + GATHER);
                     }
-                }
-                () = rest.as_mut(), if bulk => {
-                    bulk = self.write_bulk();
-                    blocked = self.outbox.lock().blocked;
-                    rest.as_mut().reset(tokio::time::Instant::now() + GATHER);
                 }
                 _ = tick.tick() => {
                     if let Some(failure) = self.check(&mut watch) {

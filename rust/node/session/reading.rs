@@ -118,17 +118,17 @@ impl Session {
 
     /// Asks for the memory of large messages.
     pub(super) fn reserve(&self, wanted: Vec<Wanted>) {
-        for Wanted { id, segments, beside } in wanted {
-            let reserved = Reserved { session: self.me.clone(), id, open: true };
+        for Wanted { id, serial, segments, beside } in wanted {
+            let reserved = Reserved { session: self.me.clone(), of: (id, serial), open: true };
             self.landings.reserve(segments, beside, Box::new(|landing| reserved.fill(landing)));
         }
     }
 
     /// The memory for a large message is there, or there is none.
-    fn landed(self: &Arc<Self>, id: u64, landing: Option<Box<dyn Landing>>) {
+    fn landed(self: &Arc<Self>, of: (u64, u64), landing: Option<Box<dyn Landing>>) {
         let mut inbox = self.inbox.lock();
         let (mut messages, mut wishes) = (Vec::new(), Vec::new());
-        inbox.landed(id, landing, &mut messages, &mut wishes);
+        inbox.landed(of, landing, &mut messages, &mut wishes);
         let taken = match messages.is_empty() {
             true => Ok(()),
             false => self.role.burst(self, &mut messages),
@@ -204,7 +204,8 @@ pub(super) struct Leader {
 /// Memory that was asked for. Dropped without an answer, there is none.
 struct Reserved {
     session: Weak<Session>,
-    id: u64,
+    /// Its id and its serial number.
+    of: (u64, u64),
     open: bool,
 }
 
@@ -212,7 +213,7 @@ impl Reserved {
     fn fill(mut self, landing: Option<Box<dyn Landing>>) {
         self.open = false;
         if let Some(session) = self.session.upgrade() {
-            session.landed(self.id, landing);
+            session.landed(self.of, landing);
         }
     }
 }
@@ -220,7 +221,7 @@ impl Reserved {
 impl Drop for Reserved {
     fn drop(&mut self) {
         if let (true, Some(session)) = (self.open, self.session.upgrade()) {
-            session.landed(self.id, None);
+            session.landed(self.of, None);
         }
     }
 }

@@ -8,7 +8,8 @@ use super::{Bare, Heard, body, failure, large, pattern, tcp};
 use crate::node::arriving::Ahead;
 use crate::node::outbox::Outbox;
 use crate::node::session::{Parts, Session};
-use crate::node::{Landing, Landings, Message, Pace, Ready};
+use crate::node::{Landing, Landings, Message, Pace, Ready, VecLandings};
+use crate::sync::Mutex;
 use crate::wire::{
     Credit, Decoder, FailureKind, Flags, Format, Frame, Key, Kind, MAX_FRAME, PIECE, Ran, Segment,
     TRANSFER_WINDOW, WHOLE,
@@ -47,6 +48,10 @@ impl Landings for Mean {
 
 /// A session over which large messages do not arrive, and the other end.
 async fn mean(landings: Mean, max_message: u64) -> (Heard, Bare) {
+    with_landings(Arc::new(landings), max_message).await
+}
+
+async fn with_landings(landings: Arc<dyn Landings>, max_message: u64) -> (Heard, Bare) {
     let (near, far) = tcp().await;
     let (messages, heard) = tokio::sync::mpsc::unbounded_channel();
     let (ended, end) = tokio::sync::mpsc::unbounded_channel();
@@ -54,7 +59,7 @@ async fn mean(landings: Mean, max_message: u64) -> (Heard, Bare) {
         link: near,
         decoder: Decoder::new(MAX_FRAME),
         role: Box::new(super::Listening(messages, ended)),
-        landings: Arc::new(landings),
+        landings,
         assemble: true,
         max_message,
         name: "here".into(),
@@ -202,6 +207,46 @@ fn large_messages_pause_for_small_ones_and_only_for_them() {
     outbox.go_on();
     assert_eq!(written(&mut outbox).0, (8 << 20) - first - second, "nothing small came since");
     assert!(outbox.transfers() == 0 && !outbox.is_paused() && outbox.is_empty());
+}
+
+/// Gives memory when it is asked to.
+#[derive(Default)]
+struct Late(Mutex<Vec<(Vec<Segment>, Ready)>>);
+
+impl Landings for Late {
+    fn reserve(&self, segments: Vec<Segment>, _: bool, ready: Ready) {
+        self.0.lock().push((segments, ready));
+    }
+}
+
+#[tokio::test]
+async fn memory_that_comes_late_is_not_taken_for_another_message() {
+    let late = Arc::new(Late::default());
+    let (mut heard, bare) = with_landings(Arc::clone(&late) as Arc<dyn Landings>, u64::MAX).await;
+    let first = frames(large(Kind::Call, 1, &[WHOLE + 9]));
+    let second = frames(large(Kind::Call, 2, &[WHOLE + 5]));
+    say(&bare, &first[..1]).await;
+    say(&bare, &[Frame::new(Kind::Abort, 1)]).await;
+    say(&bare, &second[..1]).await;
+    let wanted = loop {
+        let mut wanted = late.0.lock();
+        if wanted.len() == 2 {
+            break std::mem::take(&mut *wanted);
+        }
+        drop(wanted);
+        tokio::task::yield_now().await;
+    };
+    for (segments, ready) in wanted.into_iter().rev() {
+        VecLandings.reserve(segments, false, ready);
+    }
+    say(&bare, &second[1..]).await;
+    let message = loop {
+        let message = heard.next().await;
+        if message.frame.id == 2 {
+            break message;
+        }
+    };
+    assert!(body(message) == pattern(WHOLE + 5));
 }
 
 #[tokio::test]
