@@ -178,8 +178,8 @@ class Job:
     def finish(self, format: int, payload: Any) -> None:
         """Answer. Raises `SerializationError` or `MessageTooLarge`; the job is then still open.
 
-        A memoryview, alone or in a list, is sent from where it is if it is the only way to that
-        memory; any other large buffer but `bytes` is copied.
+        `bytes`, and a memoryview of them or that is the only way to its memory, are sent from where
+        they are if they are large; any other buffer is copied.
         """
 
     def done(self) -> None:

@@ -9,7 +9,6 @@ import time
 from functools import partial
 from pathlib import Path
 
-import offered  # noqa: F401 - registers what workers offer
 import pytest
 from memory import resident
 from programs import Programs

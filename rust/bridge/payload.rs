@@ -194,10 +194,8 @@ pub(super) fn unpack(py: Python<'_>, message: Message) -> PyResult<Py<PyAny>> {
 
 /// The segments of a body that came in one frame, where Python needs objects.
 fn whole(py: Python<'_>, frame: &Frame) -> PyResult<Vec<Py<PyAny>>> {
-    if frame.format != Format::Pickle {
-        return Ok(Vec::new());
-    }
-    let Some(layout) = frame.fields.layout() else { return Ok(Vec::new()) };
+    let layout = frame.fields.layout().filter(|_| frame.format == Format::Pickle);
+    let Some(layout) = layout else { return Ok(Vec::new()) };
     let mut rest = frame.body.clone();
     let mut objects = Vec::with_capacity(layout.len());
     for segment in layout {

@@ -85,8 +85,8 @@ pub type Ready = Box<dyn FnOnce(Option<Box<dyn Landing>>) + Send>;
 pub trait Landings: Send + Sync {
     /// Asks for memory for these segments. Never blocks a thread of the runtime; others it may, so
     /// they hold no lock and no lease. `ready` is called from any thread, maybe at once, with nothing
-    /// where there is no such memory. `beside`: small messages come over the same connection, and
-    /// should not have to wait while the system provides for this one.
+    /// where there is no such memory. `beside`: small messages came lately over the same connection,
+    /// and the next ones should not have to wait while the system provides for this one.
     fn reserve(&self, segments: Vec<Segment>, beside: bool, ready: Ready);
 }
 
