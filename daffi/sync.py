@@ -183,6 +183,7 @@ class Client(ClientKind, _Blocking):
     def connect(self, wait: float | None = None) -> ClientConnection:
         """Connect and greet; returns the connection, the same one when it is up already.
 
+        By then the server knows what this client offers: whoever is connected can be called.
         `wait` seconds long a server that is not up yet is tried again. `InitializationError`,
         with address and reason, when it can't be reached; `AuthenticationError` when one side
         does not know the other's token.

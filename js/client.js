@@ -96,8 +96,8 @@ export class DaffiClient {
    * @returns {Promise<Connection>}
    */
   connect({ wait = 0, signal } = {}) {
-    if (this.#phase === "up" || this.#phase === "down") return Promise.resolve(this.#conn);
-    if (this.#phase !== "new") return Promise.reject(this.#why);
+    if (this.#phase === "stopping" || this.#phase === "over") return Promise.reject(this.#why);
+    if (this.#phase !== "new" && !this.#connecting) return Promise.resolve(this.#conn);
     this.#connecting ??= this.#connect(wait, signal).finally(() => (this.#connecting = null));
     return this.#connecting;
   }
@@ -119,7 +119,7 @@ export class DaffiClient {
       throw new TypeError(`${name} is a generator function, and a result is no stream: return an array`);
     }
     this.#functions.set(name, run);
-    if (this.#session) this.#announce(this.#session);
+    if (this.#session) void this.#announce(this.#session);
     return run;
   }
 
@@ -161,9 +161,7 @@ export class DaffiClient {
     if (session && worker) {
       const until = performance.now() + DRAIN;
       if (this.#functions.size) {
-        const about = { call: "stop()", timeout: DRAIN };
-        const leaving = new Pending(this.#node, frame(Kind.LEAVING, 0), about, () => leaving.resolve(0));
-        await leaving.start().promise.catch(() => {});
+        await this.#tell(frame(Kind.LEAVING, 0), "stop()", DRAIN);
       }
       const done = () => worker.isIdle(inside) && this.#calls.size === 0 && session.isWritten;
       while (!session.isOver && !done() && performance.now() < until) {
@@ -220,7 +218,9 @@ export class DaffiClient {
     const backoff = new Backoff(this.#options.reconnectDelay);
     for (;;) {
       try {
-        await this.#attempt(signal);
+        const { known } = await this.#attempt(signal);
+        // Whoever is connected can be called.
+        await known;
         return this.#conn;
       } catch (error) {
         const left = until - performance.now();
@@ -230,8 +230,11 @@ export class DaffiClient {
     }
   }
 
-  /** Connect once.
-   * @param {AbortSignal} [signal] */
+  /**
+   * Connect once. `known` hears when the server knows what did not fit into the greeting.
+   * @param {AbortSignal} [signal]
+   * @returns {Promise<{known: Promise<void> | undefined}>}
+   */
   async #attempt(signal) {
     const { connectTimeout, maxMessage } = this.#options;
     const hello = {
@@ -256,11 +259,12 @@ export class DaffiClient {
     this.#server = welcome.name;
     this.#serverMax = welcome.limits.max_message;
     this.#phase = "up";
-    // Those that came meanwhile, and those that did not fit into the greeting.
-    if (this.#functions.size !== hello.functions.length) this.#announce(session);
     if (!hello.watch && this.#events.areWanted) session.send(frame(Kind.WATCH, 0));
     this.#calls.connected(welcome.limits, (frame) => session.send(frame));
+    // Those that came meanwhile, and those that did not fit into the greeting.
+    const known = this.#functions.size === hello.functions.length ? undefined : this.#announce(session);
     session.begin(rest);
+    return { known };
   }
 
   /** @param {() => Session} session */
@@ -284,11 +288,28 @@ export class DaffiClient {
     return [...this.#functions.keys()].map((name) => [name, "", ""]);
   }
 
-  /** @param {Session} session */
+  /**
+   * Say what is offered.
+   * @param {Session} session
+   * @returns {Promise<void>} when the server knows, or will not
+   */
   #announce(session) {
-    for (const body of announcements(this.#offered())) {
-      session.send(frame(Kind.ANNOUNCE, this.#calls.nextId(), { body }));
-    }
+    const bodies = announcements(this.#offered());
+    const last = /** @type {Uint8Array} */ (bodies.pop());
+    for (const body of bodies) session.send(frame(Kind.ANNOUNCE, this.#calls.nextId(), { body }));
+    return this.#tell(frame(Kind.ANNOUNCE, 0, { body: last }), "connect()", this.#options.connectTimeout);
+  }
+
+  /**
+   * Tell the server what it answers with nothing; what goes wrong with that shows elsewhere.
+   * @param {Frame} frame
+   * @param {string} call what it is for
+   * @param {number} timeout in ms
+   * @returns {Promise<void>}
+   */
+  #tell(frame, call, timeout) {
+    const told = new Pending(this.#node, frame, { call, timeout }, () => told.resolve(0));
+    return told.start().promise.catch(() => {});
   }
 
   /**

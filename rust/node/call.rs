@@ -15,13 +15,6 @@ pub trait Wake: Send + Sync {
     fn wake(&self);
 }
 
-/// Nobody waits: whoever is interested looks.
-pub(super) struct Nobody;
-
-impl Wake for Nobody {
-    fn wake(&self) {}
-}
-
 /// What has come in for a cast, from whom, and what is missing.
 #[derive(Debug, Default)]
 pub struct Parts {

@@ -39,6 +39,14 @@ export const over_router = {
     equal(await (await connect("b")).rpc({ receiver: "two" }).who(), "two");
   },
 
+  async "whoever has connected can be called, also with more functions than a greeting holds"({ connect, client }) {
+    const call = (await connect("a")).rpc();
+    const node = client("many");
+    for (let i = 0; i < 20_000; i += 1) node.callback(`many_${i}`, () => i);
+    await node.connect();
+    equal(await call.many_19999(), 19_999);
+  },
+
   async "Python calls a function of ours, in each format"({ client, connect }) {
     const page = client("page");
     page.callback("join", (...args) => args.map(String).join("+"));

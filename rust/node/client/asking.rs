@@ -5,7 +5,9 @@ use std::time::Instant;
 
 use tokio::sync::Notify;
 
-use super::{Client, Pending};
+use super::{Client, Inner, Pending};
+use crate::node::call::Outcome;
+use crate::node::session::Session;
 use crate::node::{Message, Slot, Wake};
 use crate::wire::{
     Failure, FailureKind, Frame, Kind, MEMBERS_PAGE, Member, Question, Ran, Stats, WireError,
@@ -17,6 +19,39 @@ struct TaskWake(Notify);
 impl Wake for TaskWake {
     fn wake(&self) {
         self.0.notify_one();
+    }
+}
+
+/// What a task waits for.
+pub(super) struct Awaited {
+    slot: Arc<Slot>,
+    wake: Arc<TaskWake>,
+}
+
+impl Awaited {
+    fn new() -> Self {
+        let wake = Arc::new(TaskWake(Notify::new()));
+        Self { slot: Slot::new(Arc::clone(&wake) as Arc<dyn Wake>, false), wake }
+    }
+
+    /// The answer to this frame, which needs no credit: it is sent with the next flush.
+    pub(super) fn put(inner: &mut Inner, session: &Session, frame: Frame) -> Self {
+        let awaited = Self::new();
+        let slot = Arc::clone(&awaited.slot);
+        if let Some(message) = inner.calls.start(frame.id, slot, frame.into(), true) {
+            session.put(message);
+        }
+        awaited
+    }
+
+    /// What the server says, or why it can't.
+    pub(super) async fn outcome(&self) -> Outcome {
+        loop {
+            if let Some(outcome) = self.slot.take() {
+                return outcome;
+            }
+            self.wake.0.notified().await;
+        }
     }
 }
 
@@ -46,19 +81,14 @@ impl Client {
     /// Asks the server over this connection, or the next one; what came back. The outer failure is
     /// that of a client that can't ask any more.
     async fn ask_once(&self, question: &Question) -> Result<Result<Message, Failure>, Failure> {
-        let wake = Arc::new(TaskWake(Notify::new()));
-        let slot = Slot::new(Arc::clone(&wake) as Arc<dyn Wake>, false);
+        let awaited = Awaited::new();
+        let slot = Arc::clone(&awaited.slot);
         let message = Frame::new(Kind::Ask, 0).with_body(question.encode()).into();
         let (id, _) = self.begin(message, Arc::clone(&slot), true, false)?;
         let client = self.me.clone();
         let began = Instant::now();
-        let asked = Asked(Pending { client, id, slot, kind: Kind::Ask, began, alone: None });
-        loop {
-            if let Some(outcome) = asked.0.slot.take() {
-                return Ok(outcome);
-            }
-            wake.0.notified().await;
-        }
+        let _asked = Asked(Pending { client, id, slot, kind: Kind::Ask, began, alone: None });
+        Ok(awaited.outcome().await)
     }
 
     /// Everybody, asked for page by page.

@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use super::asking::Awaited;
 use super::hearing::{ClientRole, ClientUplink};
 use super::{Client, Inner, Phase, Unread, stopped};
 use crate::hub::{Ledger, Window};
@@ -22,8 +23,11 @@ const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::fro
 const CREDIT: (u32, u64) = (1024, 16 * 1024 * 1024);
 /// How many bytes of functions one announcement holds.
 const ANNOUNCEMENT: usize = 48 * 1024;
+
 impl Client {
-    pub(super) async fn attempt(&self) -> Result<(), NodeError> {
+    /// Connects once. What comes back hears when the server knows what did not fit into the
+    /// greeting.
+    pub(super) async fn attempt(&self) -> Result<Option<Awaited>, NodeError> {
         let options = &self.options;
         let limits = Limits { max_message: options.max_message, calls: CREDIT.0, bytes: CREDIT.1 };
         let announced = self.inner.lock().functions.clone();
@@ -87,6 +91,7 @@ impl Client {
         );
         // It is empty: nobody else knows the session yet.
         let _ = hired.set(Arc::clone(&worker));
+        let mut known = None;
         let sent = {
             let mut inner = self.inner.lock();
             if inner.phase == Phase::Stopping || matches!(inner.phase, Phase::Over(_)) {
@@ -100,16 +105,16 @@ impl Client {
             inner.unread = Unread { ours, theirs };
             self.server_max.store(welcome.limits.max_message, Ordering::Relaxed);
             inner.phase = Phase::Up;
-            if !whole || inner.functions != announced {
-                Self::announce_on(&mut inner);
-            }
             let messages = inner.calls.connected(Window::new(&welcome.limits));
+            if !whole || inner.functions != announced {
+                known = Some(Self::announce_on(&mut inner, &session));
+            }
             Self::send_waiting(&mut inner, &session, messages)
         };
         sent.iter().for_each(|slot| slot.sent());
         session.flush(Pace::Soon);
         tokio::spawn(session.drive());
-        Ok(())
+        Ok(known)
     }
 
     /// Waits for losses, and comes back from them. A server that refuses us is asked again: it may be
@@ -128,7 +133,7 @@ impl Client {
                     break;
                 }
                 let error = match self.attempt().await {
-                    Ok(()) => break,
+                    Ok(_) => break,
                     Err(error) => error,
                 };
                 if self.inner.lock().phase != Phase::Down {
@@ -147,8 +152,9 @@ impl Client {
         }
     }
 
-    pub(super) fn announce_on(inner: &mut Inner) -> Option<Arc<Session>> {
-        let session = inner.session.clone()?;
+    /// Says what is offered over this connection, without waiting for it to leave; what comes back
+    /// hears when the server knows.
+    pub(super) fn announce_on(inner: &mut Inner, session: &Session) -> Awaited {
         let mut rest = inner.functions.as_slice();
         let mut more = false;
         loop {
@@ -161,11 +167,12 @@ impl Client {
             let (now, later) = rest.split_at(count);
             let announcement = Announcement { functions: now.to_vec(), more };
             let id = inner.calls.next_id();
-            session.put(Frame::new(Kind::Announce, id).with_body(announcement.encode()));
+            let frame = Frame::new(Kind::Announce, id).with_body(announcement.encode());
             (rest, more) = (later, true);
             if rest.is_empty() {
-                return Some(session);
+                return Awaited::put(inner, session, frame);
             }
+            session.put(frame);
         }
     }
 }

@@ -16,10 +16,10 @@ use std::time::{Duration, Instant};
 use hashbrown::HashSet;
 use tokio::sync::Notify;
 
+use asking::Awaited;
 pub use calling::{Call, Pending, Posted, Target};
 use connecting::Backoff;
 
-use super::call::Nobody;
 use super::session::Session;
 use super::worker::Worker;
 use super::{Counts, Events, Executor, Landings, Large, NodeError, Pace, Slot};
@@ -154,9 +154,9 @@ impl Client {
         }
         let until = Instant::now() + wait.unwrap_or_default();
         let mut backoff = Backoff::default();
-        loop {
+        let known = loop {
             let error = match self.attempt().await {
-                Ok(()) => break,
+                Ok(known) => break known,
                 Err(error) => error,
             };
             let left = until.saturating_duration_since(Instant::now());
@@ -164,9 +164,13 @@ impl Client {
                 return Err(error);
             }
             tokio::time::sleep(backoff.next().min(left)).await;
-        }
+        };
         if let Some(me) = self.me.upgrade() {
             tokio::spawn(me.supervise());
+        }
+        // Whoever is connected can be called. It may be lost again by then: that is another matter.
+        if let Some(known) = known {
+            let _ = tokio::time::timeout(self.options.connect_timeout, known.outcome()).await;
         }
         Ok(())
     }
@@ -175,7 +179,8 @@ impl Client {
     pub fn announce(&self, functions: Vec<Function>) {
         let mut inner = self.inner.lock();
         inner.functions = functions;
-        if let Some(session) = Self::announce_on(&mut inner) {
+        if let Some(session) = inner.session.clone() {
+            Self::announce_on(&mut inner, &session);
             drop(inner);
             session.flush(Pace::Now);
         }
@@ -243,19 +248,11 @@ impl Client {
             if matches!(inner.phase, Phase::Over(_)) {
                 return;
             }
-            let slot = Slot::new(Arc::new(Nobody), false);
             let session = inner.session.clone().filter(|_| inner.phase == Phase::Up);
             let offers = !inner.functions.is_empty();
-            let leaving = session.as_ref().filter(|_| offers).and_then(|session| {
-                let id = inner.calls.next_id();
-                let message = inner.calls.start(
-                    id,
-                    Arc::clone(&slot),
-                    Frame::new(Kind::Leaving, id).into(),
-                    true,
-                )?;
-                session.put(message);
-                Some(slot)
+            let leaving = session.as_ref().filter(|_| offers).map(|session| {
+                let frame = Frame::new(Kind::Leaving, inner.calls.next_id());
+                Awaited::put(&mut inner, session, frame)
             });
             inner.phase = Phase::Stopping;
             // A stream that is open has nothing more to send.
@@ -270,8 +267,8 @@ impl Client {
             let Some(session) = &session else { return };
             session.flush(Pace::Now);
             // Once the server has answered, it sends no new calls.
-            while leaving.as_ref().is_some_and(|slot| !slot.is_ended()) && !session.is_over() {
-                tokio::time::sleep(Duration::from_millis(1)).await;
+            if let Some(leaving) = &leaving {
+                let _ = leaving.outcome().await;
             }
             if let Some(worker) = &worker {
                 worker.idle(but).await;
