@@ -136,6 +136,9 @@ class Mailbox:
     def set_coroutines(self, names: Sequence[str]) -> None:
         """These functions are coroutine functions."""
 
+    def offer(self, functions: Sequence[tuple[str, Callable[..., Any]]]) -> None:
+        """From now on these are the functions, with their names."""
+
     def take(self) -> Job | None:
         """Wait for the next job; `None` once the mailbox is closed and empty.
 
@@ -169,10 +172,12 @@ class Job:
     def on_cancel(self, cancel: Callable[[None], object]) -> None:
         """Have `cancel(None)` called on the job's loop when it is given up or too late."""
 
-    def open(self) -> tuple[str, int, Any] | None:
-        """Begin to run it: function, format, and the arguments as they travelled.
+    def open(self) -> tuple[Callable[..., Any], int, Any] | None:
+        """Begin to run it: its function, the format, and the arguments as they travelled.
 
-        `None` when it was cancelled or is too late, and is answered so. May be called once.
+        `None` when it was cancelled or is too late, and is answered so. `LookupError` when the
+        function is not offered any more, `SerializationError` when what came can't be read. May be
+        called once.
         """
 
     def finish(self, format: int, payload: Any) -> None:

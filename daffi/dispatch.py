@@ -25,7 +25,7 @@ from daffi.loop import Loop, current
 from daffi.registry import Callback
 
 _T = TypeVar("_T")
-_PICKLE = int(SerdeFormat.PICKLE)
+_PICKLE, _OPAQUE = int(SerdeFormat.PICKLE), int(SerdeFormat.OPAQUE)
 _log = Logger("daffi.dispatch")
 
 _job: ContextVar[Job] = ContextVar("daffi_job")
@@ -107,7 +107,7 @@ class Dispatcher:
     def __init__(self, name: str, mailbox: Mailbox) -> None:
         self.mailbox = mailbox
         self._name = name
-        self._functions: dict[str, Callable[..., Any]] = {}
+        self._offers = False
         self._lock = threading.Lock()
         self._started = 0
         self._loop: Loop | None = None
@@ -115,11 +115,13 @@ class Dispatcher:
 
     def offer(self, callbacks: Iterable[Callback]) -> None:
         """From now on these are the functions; the first thread starts with the first one."""
-        self._functions = {found.name: found.function for found in callbacks}
+        functions = [(found.name, found.function) for found in callbacks]
+        self._offers = bool(functions)
+        self.mailbox.offer(functions)
 
     def start(self) -> None:
         """Start taking jobs, if there is a function to run; may be called again."""
-        if self._functions and self._started == 0 and self.mailbox.crowded():
+        if self._offers and self._started == 0 and self.mailbox.crowded():
             self._start_thread()
 
     def close(self) -> None:
@@ -138,12 +140,7 @@ class Dispatcher:
 
     def run(self, job: Job) -> None:
         """From the arguments to the answer. Never raises: what goes wrong is the answer."""
-        try:
-            Context().run(self._answer, job)
-        except BaseException:
-            _log.exception(
-                "%s: %s, called by %r, could not be answered", self._name, job.function, job.caller
-            )
+        Context().run(self._answer, job)
 
     def _start_thread(self) -> None:
         with self._lock:
@@ -159,7 +156,7 @@ class Dispatcher:
             )
 
     def _take(self) -> None:
-        mailbox = self.mailbox
+        mailbox, answer = self.mailbox, self._answer
         workers = mailbox.workers
         _here.dispatcher = self
         while True:
@@ -168,23 +165,41 @@ class Dispatcher:
                 return
             if self._started < workers and mailbox.crowded():
                 self._start_thread()
-            self.run(job)
+            Context().run(answer, job)
             del job  # not kept while waiting for the next one
 
     def _answer(self, job: Job) -> None:
-        called = self.take_call(job)
-        if called is None:
-            return
-        function, args, kwargs = called
+        # All in line: each further frame of Python costs a small call some percent.
         try:
-            outcome = [function(*args, **kwargs)]
-            if type(outcome[0]) is CoroutineType:
-                outcome[0] = self._await(job, outcome[0])
-        except BaseException as error:
-            self.fail(job, error)
-            return
-        del called, args, kwargs
-        self.finish(job, outcome)
+            try:
+                opened = job.open()
+                if opened is None:
+                    return
+                function, format, payload = opened
+                if format == _OPAQUE:
+                    args, kwargs = (payload,), None
+                else:
+                    args, kwargs = unpack_arguments(format, payload)
+            except Exception as error:
+                self._refuse(job, error)
+                return
+            _job.set(job)
+            try:
+                outcome = [function(*args, **kwargs) if kwargs else function(*args)]
+                if type(outcome[0]) is CoroutineType:
+                    outcome[0] = self._await(job, outcome[0])
+            except BaseException as error:
+                self.fail(job, error)
+                return
+            del opened, payload, args, kwargs
+            if job.oneway:
+                job.done()
+            else:
+                self.finish(job, outcome)
+        except BaseException:
+            _log.exception(
+                "%s: %s, called by %r, could not be answered", self._name, job.function, job.caller
+            )
 
     def take_call(
         self, job: Job
@@ -197,20 +212,20 @@ class Dispatcher:
             opened = job.open()
             if opened is None:
                 return None
-            name, format, payload = opened
-            function = self._functions.get(name)
-            if function is None:
-                self._refuse(job, "unreachable", f"{self._name!r} does not offer {name!r} any more")
-                return None
+            function, format, payload = opened
             args, kwargs = unpack_arguments(format, payload)
         except Exception as error:
-            self._refuse(job, "unreadable", str(error))
+            self._refuse(job, error)
             return None
         _job.set(job)
         return function, args, kwargs
 
-    def _refuse(self, job: Job, kind: str, text: str) -> None:
-        """Answer that it did not run."""
+    def _refuse(self, job: Job, error: Exception) -> None:
+        """Answer that it did not run: it can't be read, or (`LookupError`) is not offered."""
+        kind, text = "unreadable", str(error)
+        if type(error) is LookupError:
+            kind = "unreachable"
+            text = f"{self._name!r} does not offer {job.function!r} any more"
         if job.oneway:
             _log.warning(
                 "%s did not run, and its caller %r does not wait: %s",

@@ -89,10 +89,10 @@ def pack_result(format: int, value: Any) -> Any:
 
 def unpack_arguments(format: int, payload: Any) -> Arguments:
     """Positional and keyword arguments from a payload; `SerializationError` if it is none."""
+    if format == _OPAQUE:
+        return (payload,), {}
     if format == _PICKLE:
         payload = _unpickle(payload, "the arguments")
-    elif format == _OPAQUE:
-        return (payload,), {}
     try:
         args, kwargs = payload
         if type(kwargs) is dict:
@@ -265,12 +265,13 @@ def _lift(value: Any, borrow: bool, seen: set[int]) -> Any:
 # OPAQUE
 
 
-def _opaque_arguments(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    return _one_opaque(args, kwargs, True)
+def _opaque_packer(borrow: bool) -> Callable[[tuple[Any, ...], dict[str, Any]], Any]:
+    def pack(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if len(args) == 1 and not kwargs and type(args[0]) is bytes:
+            return args[0]  # nearly always
+        return _one_opaque(args, kwargs, borrow)
 
-
-def _opaque_arguments_copied(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    return _one_opaque(args, kwargs, False)
+    return pack
 
 
 def _one_opaque(args: tuple[Any, ...], kwargs: dict[str, Any], borrow: bool) -> Any:
@@ -306,6 +307,6 @@ _PACKERS: dict[tuple[int, bool], Callable[[tuple[Any, ...], dict[str, Any]], Any
     (SerdeFormat.JSON, False): _plain_arguments,
     (SerdeFormat.MSGPACK, True): _plain_arguments,
     (SerdeFormat.MSGPACK, False): _plain_arguments,
-    (SerdeFormat.OPAQUE, True): _opaque_arguments,
-    (SerdeFormat.OPAQUE, False): _opaque_arguments_copied,
+    (SerdeFormat.OPAQUE, True): _opaque_packer(True),
+    (SerdeFormat.OPAQUE, False): _opaque_packer(False),
 }

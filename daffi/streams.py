@@ -101,11 +101,11 @@ class StreamFunction:
         iterator: Iterator[Any] = iter(items)
         try:
             stream = self._begin()
-            none = True
+            pack, send, none = self._pack, self._send, True
             try:
                 for item in iterator:
                     none = False
-                    if not self._send(stream, self._pack((item,), {})):
+                    if not send(stream, pack((item,), {})):
                         break
                 if none and self._acknowledged:  # that nobody is there raises all the same
                     self._wait(stream.opened)

@@ -3,6 +3,7 @@ use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 use crate::sync::Mutex;
+use pyo3::exceptions::PyLookupError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
 use serde_bytes::ByteBuf;
@@ -94,6 +95,9 @@ impl Job {
     }
 }
 
+/// A function, a format, and arguments as they travelled.
+type Opened = (Py<PyAny>, u8, Py<PyAny>);
+
 #[pymethods]
 impl Job {
     #[getter]
@@ -144,7 +148,7 @@ impl Job {
         self.wake_on_cancel(watch);
     }
 
-    fn open(&self, py: Python<'_>) -> PyResult<Option<(&str, u8, Py<PyAny>)>> {
+    fn open(&self, py: Python<'_>) -> PyResult<Option<Opened>> {
         let message = {
             let mut slot = self.incoming.lock();
             if !slot.as_mut().is_some_and(Incoming::begin) {
@@ -153,11 +157,13 @@ impl Job {
             }
             slot.as_mut().and_then(Incoming::take_payload)
         };
-        let payload = match message {
-            Some(message) => payload::unpack(py, message)?,
-            None => return Err(errors::serialization(py, "its payload was taken already")),
+        let Some(message) = message else {
+            return Err(errors::serialization(py, "its payload was taken already"));
         };
-        Ok(Some((self.function(), self.format, payload)))
+        let Some(function) = self.post.function(py, self.function()) else {
+            return Err(PyLookupError::new_err(self.function().to_owned()));
+        };
+        Ok(Some((function, self.format, payload::unpack(py, message)?)))
     }
 
     fn done(&self, py: Python<'_>) -> PyResult<()> {

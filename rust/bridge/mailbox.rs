@@ -38,6 +38,7 @@ pub(super) struct Post {
     came: Condvar,
     workers: usize,
     memory: Arc<Memory>,
+    functions: Mutex<HashMap<String, Py<PyAny>>>,
 }
 
 #[derive(Default)]
@@ -131,6 +132,20 @@ impl Post {
     /// The memory that large results are sent from.
     pub(super) fn memory(&self) -> &Arc<Memory> {
         &self.memory
+    }
+
+    fn offer(&self, functions: Vec<(String, Py<PyAny>)>) {
+        let before = {
+            let mut place = self.functions.lock();
+            std::mem::replace(&mut *place, functions.into_iter().collect())
+        };
+        // Not under the lock: what it held may end with it, and run code of its own.
+        drop(before);
+    }
+
+    /// The function of this name.
+    pub(super) fn function(&self, py: Python<'_>, name: &str) -> Option<Py<PyAny>> {
+        self.functions.lock().get(name).map(|function| function.clone_ref(py))
     }
 
     fn wake_all(&self, state: MutexGuard<'_, State>) {
@@ -303,6 +318,7 @@ impl Mailbox {
             came: Condvar::new(),
             workers: workers.max(1),
             memory: super::process::current().memory(),
+            functions: Mutex::default(),
         });
         let reception = on_loop.then(|| Reception::new(Arc::clone(&post), workers.max(1)));
         Self { post, reception }
@@ -323,6 +339,10 @@ impl Mailbox {
         if let Some(reception) = &self.reception {
             reception.set_coroutines(names);
         }
+    }
+
+    fn offer(&self, functions: Vec<(String, Py<PyAny>)>) {
+        self.post.offer(functions);
     }
 
     fn take(&self, py: Python<'_>) -> PyResult<Option<Job>> {
@@ -371,6 +391,7 @@ impl Mailbox {
             Some(reception) => py.detach(|| reception.close()),
             None => py.detach(|| self.post.close()),
         }
+        self.post.offer(Vec::new());
     }
 
     fn __len__(&self) -> usize {
