@@ -15,6 +15,7 @@ MODES = {
     "stopped": 0,
     "in-call": 0,
     "in-callback": 0,
+    "in-busy-callback": 0,
     "in-callback-async": 0,
     "serving": 0,
     "calling": 0,

@@ -29,6 +29,14 @@ def exit_nap() -> None:
 
 
 @callback
+def exit_work() -> None:
+    """Work for longer than the program lives: the thread ends in here, when it wants the GIL."""
+    entered.set()
+    while True:
+        time.sleep(0)
+
+
+@callback
 async def exit_nap_async() -> None:
     """The same in a coroutine."""
     entered.set()
@@ -78,6 +86,10 @@ def main() -> None:
     elif mode in ("in-call", "in-callback"):
         apart(conn.rpc().exit_nap)
         apart(routed.rpc().exit_nap)
+        entered.wait(5)
+    elif mode == "in-busy-callback":
+        apart(conn.rpc().exit_work)
+        apart(routed.rpc().exit_work)
         entered.wait(5)
     elif mode == "in-callback-async":
         apart(conn.rpc().exit_nap_async)
