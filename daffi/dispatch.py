@@ -169,7 +169,8 @@ class Dispatcher:
             del job  # not kept while waiting for the next one
 
     def _answer(self, job: Job) -> None:
-        # All in line: each further frame of Python costs a small call some percent.
+        # All in line: each further frame of Python costs a small call some percent. None of the
+        # engine may do it, as the exit of the interpreter may end this thread in the function.
         try:
             try:
                 opened = job.open()

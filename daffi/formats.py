@@ -100,7 +100,7 @@ def unpack_arguments(format: int, payload: Any) -> Arguments:
                 return args, kwargs
             if isinstance(args, (tuple, list)):
                 return tuple(args), kwargs
-    except (TypeError, ValueError):
+    except Exception:
         pass
     raise SerializationError("the arguments can't be read: they are no (args, kwargs)")
 

@@ -67,6 +67,7 @@ class Node(abc.ABC):
         self._exposed = registry.names(expose)
         self._beginning = threading.Lock()
         self._announcing = threading.Lock()
+        self._beginners = 0  # how many open it at the moment, of which one may succeed
         self._up = False
         self._stopped = False
         self._presence = self._presence_kind(engine, name, self.server_name)
@@ -159,14 +160,24 @@ class Node(abc.ABC):
         if self._dispatcher is not None:
             registry.listen(self._announce)
             self._announce()
+        with self._announcing:
+            self._beginners += 1
         return True
 
     def _has_begun(self) -> None:
-        self._up = True
+        with self._announcing:
+            self._beginners -= 1
+            self._up = True
         if self._dispatcher is not None:
             self._dispatcher.start()
 
     def _has_not_begun(self) -> None:
+        with self._announcing:
+            self._beginners -= 1
+            if self._up or self._beginners:
+                return  # somebody else has begun it, or still may
+            if self._dispatcher is not None:
+                self._dispatcher.offer(())  # what it offers may refer to it
         registry.unlisten(self._announce)
 
     def _is_to_stop(self) -> None:

@@ -89,14 +89,20 @@ export class Calls {
   }
 
   /**
-   * A connection is there: what waits goes, as far as the window allows.
+   * A connection is there; what waits goes with `resume()`.
    * @param {Window} window
    * @param {(frame: Frame) => Promise<void> | undefined} send
    */
   connected(window, send) {
     this.#window = { ...window };
     this.#send = send;
-    this.#drain();
+  }
+
+  /** What waits goes, as far as the window allows. */
+  resume() {
+    for (const row of [...this.#waiting]) {
+      if (!this.#release(row)) break;
+    }
   }
 
   /**
@@ -108,7 +114,7 @@ export class Calls {
     if (!this.#window) return;
     this.#window.calls += calls;
     this.#window.bytes += bytes;
-    this.#drain();
+    this.resume();
   }
 
   /**
@@ -121,12 +127,6 @@ export class Calls {
     for (const row of [...this.#rows.values()]) {
       if (all || row.isSent) row.fail(why());
       else row.strand();
-    }
-  }
-
-  #drain() {
-    for (const row of [...this.#waiting]) {
-      if (!this.#release(row)) break;
     }
   }
 

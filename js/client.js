@@ -9,10 +9,10 @@ import { Calls } from "./calls.js";
 import { Flag, Kind, frame, readNumbers } from "./codec.js";
 import { Backoff, mayPass, reach } from "./connecting.js";
 import { Connection } from "./connection.js";
-import { Disconnected, Evicted, InitializationError } from "./errors.js";
+import { CallTimeout, Disconnected, Evicted, InitializationError } from "./errors.js";
 import { announcements, fitting, readFailure, readPresence } from "./greeting.js";
 import { checked } from "./options.js";
-import { Pending } from "./pending.js";
+import { tell } from "./pending.js";
 import { Events } from "./presence.js";
 import { Session, failed } from "./session.js";
 import { failureFrame } from "./transfers.js";
@@ -119,7 +119,7 @@ export class DaffiClient {
       throw new TypeError(`${name} is a generator function, and a result is no stream: return an array`);
     }
     this.#functions.set(name, run);
-    if (this.#session) void this.#announce(this.#session);
+    this.#session && this.#announce(this.#session).catch(() => {});
     return run;
   }
 
@@ -161,7 +161,8 @@ export class DaffiClient {
     if (session && worker) {
       const until = performance.now() + DRAIN;
       if (this.#functions.size) {
-        await this.#tell(frame(Kind.LEAVING, 0), "stop()", DRAIN);
+        const about = { call: "stop()", timeout: DRAIN };
+        await tell(this.#node, frame(Kind.LEAVING, 0), about).catch(() => {});
       }
       const done = () => worker.isIdle(inside) && this.#calls.size === 0 && session.isWritten;
       while (!session.isOver && !done() && performance.now() < until) {
@@ -220,7 +221,8 @@ export class DaffiClient {
       try {
         const { known } = await this.#attempt(signal);
         // Whoever is connected can be called.
-        await known;
+        await known.catch((error) => this.#undo(error));
+        if (this.#phase === "stopping" || this.#phase === "over") throw this.#why;
         return this.#conn;
       } catch (error) {
         const left = until - performance.now();
@@ -233,7 +235,7 @@ export class DaffiClient {
   /**
    * Connect once. `known` hears when the server knows what did not fit into the greeting.
    * @param {AbortSignal} [signal]
-   * @returns {Promise<{known: Promise<void> | undefined}>}
+   * @returns {Promise<{known: Promise<void>}>}
    */
   async #attempt(signal) {
     const { connectTimeout, maxMessage } = this.#options;
@@ -262,7 +264,10 @@ export class DaffiClient {
     if (!hello.watch && this.#events.areWanted) session.send(frame(Kind.WATCH, 0));
     this.#calls.connected(welcome.limits, (frame) => session.send(frame));
     // Those that came meanwhile, and those that did not fit into the greeting.
-    const known = this.#functions.size === hello.functions.length ? undefined : this.#announce(session);
+    const all = this.#functions.size === hello.functions.length;
+    const known = all ? Promise.resolve() : this.#announce(session, signals);
+    known.catch(() => {});
+    this.#calls.resume();
     session.begin(rest);
     return { known };
   }
@@ -289,27 +294,31 @@ export class DaffiClient {
   }
 
   /**
-   * Say what is offered.
+   * Say what is offered; the promise is kept when the server knows.
    * @param {Session} session
-   * @returns {Promise<void>} when the server knows, or will not
+   * @param {AbortSignal[]} [signals] give up waiting
    */
-  #announce(session) {
+  #announce(session, signals) {
     const bodies = announcements(this.#offered());
     const last = /** @type {Uint8Array} */ (bodies.pop());
     for (const body of bodies) session.send(frame(Kind.ANNOUNCE, this.#calls.nextId(), { body }));
-    return this.#tell(frame(Kind.ANNOUNCE, 0, { body: last }), "connect()", this.#options.connectTimeout);
+    const about = { call: "the announcement", timeout: this.#options.connectTimeout, signals };
+    return tell(this.#node, frame(Kind.ANNOUNCE, 0, { body: last }), about);
   }
 
   /**
-   * Tell the server what it answers with nothing; what goes wrong with that shows elsewhere.
-   * @param {Frame} frame
-   * @param {string} call what it is for
-   * @param {number} timeout in ms
-   * @returns {Promise<void>}
+   * As if it had never been connected; where the connection was lost it comes back all the same.
+   * @param {unknown} error why it is given up
    */
-  #tell(frame, call, timeout) {
-    const told = new Pending(this.#node, frame, { call, timeout }, () => told.resolve(0));
-    return told.start().promise.catch(() => {});
+  #undo(error) {
+    const [session, worker] = [this.#session, this.#worker];
+    if (this.#phase !== "up" || !session) return;
+    [this.#phase, this.#session] = ["new", null];
+    worker?.abandon();
+    this.#calls.disconnected(() => new Disconnected("connect() was given up"), true);
+    session.finish(failed("stopping", "connect() was given up"));
+    const text = `${this.#url} did not take in what is offered in time`;
+    throw error instanceof CallTimeout ? new InitializationError(text) : error;
   }
 
   /**

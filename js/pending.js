@@ -194,3 +194,15 @@ export class Pending {
     });
   }
 }
+
+/**
+ * Tell the server what it answers with nothing.
+ * @param {Line} line
+ * @param {Frame} frame
+ * @param {About} about
+ * @returns {Promise<void>} when it has answered
+ */
+export function tell(line, frame, about) {
+  const told = new Pending(line, frame, about, () => told.resolve(0));
+  return told.start().promise;
+}

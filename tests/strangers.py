@@ -21,7 +21,8 @@ from daffi._native import decode_msgpack, encode_msgpack
 PREAMBLE = b"\xdaffi\x01\x01\0\0"
 LIMITS = {"max_message": 1 << 30, "calls": 1024, "bytes": 1 << 24}
 HELLO, CHALLENGE, PROOF, WELCOME, GOODBYE = 1, 2, 3, 4, 5
-PING, CREDIT, ANNOUNCE, CALL, ANSWER, FAILURE = 6, 7, 8, 0x10, 0x11, 0x12
+PING, CREDIT, ANNOUNCE, LEAVING = 6, 7, 8, 9
+CALL, ANSWER, FAILURE = 0x10, 0x11, 0x12
 OPEN, ITEM, PRESENCE = 0x20, 0x21, 0x42
 FUNCTION, ORIGIN = 1, 5
 NOTHING, PICKLE, JSON, MSGPACK, OPAQUE = range(5)
@@ -258,7 +259,7 @@ class Imposter:
             assert peer.hear().kind == HELLO
             return talk(peer)
 
-    def __enter__(self) -> Imposter:
+    def __enter__(self) -> Any:
         return self
 
     def __exit__(

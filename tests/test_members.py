@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import itertools
 import logging
-import threading
 import time
 from functools import partial
 from typing import Any
 
 import pytest
-import strangers
 from gates import Gate
 from loops import pause
 from sites import Site, awaited_only, over_router, over_tcp
-from strangers import Imposter, Peer
 from worlds import World
 
 from daffi import alias, callback
@@ -209,46 +206,6 @@ async def test_wait_for_function(world: World, site: Site) -> None:
 
     await waiting.result(within=5)
     assert await world.call(getattr(site.conn.rpc(timeout=5), name)) == "announced"
-
-
-async def test_connect_waits_until_the_server_knows_what_is_offered(world: World) -> None:
-    """Also what does not fit into a greeting."""
-
-    def wordy() -> Any:
-        def one() -> None: ...
-
-        one.__doc__ = "word " * 40
-        return callback(alias(unused_name("wordy"))(one))
-
-    many = [wordy() for _ in range(60)]
-    connected = threading.Event()
-    before: list[bool] = []
-
-    def talk(peer: Peer) -> None:
-        peer.say(strangers.welcome())
-        told = peer.hear()
-        assert told.kind == strangers.ANNOUNCE and len(told.body) > 10_000
-        before.append(connected.wait(0.3))
-        peer.say(strangers.frame(strangers.ANSWER, id=told.id))
-        assert connected.wait(20)
-
-    with Imposter() as imposter:
-        serving = threading.Thread(target=imposter.serve, args=(talk,), daemon=True)
-        serving.start()
-        worker = world.Client("wordy", port=imposter.port, expose=many, reconnect=False)
-        await world.call(worker.connect)
-        connected.set()
-        await world.call(worker.stop)
-        serving.join(10)
-    assert before == [False]
-
-
-@over_router
-async def test_whoever_has_connected_can_be_called(world: World, site: Site) -> None:
-    for number in range(5):
-        name = f"many-{number}"
-        await site.join(name, expose=None)  # all that this process has: more than a greeting holds
-        assert await world.call(site.conn.rpc(timeout=5, receiver=name).add, 1, 2) == 3
 
 
 async def test_a_function_registered_later_is_announced_at_once(world: World, site: Site) -> None:

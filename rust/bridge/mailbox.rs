@@ -1,4 +1,4 @@
-//! Calls that came for one node, waiting for its threads.
+//! Calls that came for one node, waiting for its threads, and what it offers.
 //!
 //! The threads belong to Python and are made by it; they come here for work. While one of them
 //! waits in a call that it made from inside a callback, it has a seat: calls of the same chain are
@@ -38,6 +38,7 @@ pub(super) struct Post {
     came: Condvar,
     workers: usize,
     memory: Arc<Memory>,
+    /// What is offered, by name.
     functions: Mutex<HashMap<String, Py<PyAny>>>,
 }
 
@@ -135,10 +136,8 @@ impl Post {
     }
 
     fn offer(&self, functions: Vec<(String, Py<PyAny>)>) {
-        let before = {
-            let mut place = self.functions.lock();
-            std::mem::replace(&mut *place, functions.into_iter().collect())
-        };
+        let functions = functions.into_iter().collect();
+        let before = std::mem::replace(&mut *self.functions.lock(), functions);
         // Not under the lock: what it held may end with it, and run code of its own.
         drop(before);
     }

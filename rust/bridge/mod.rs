@@ -14,7 +14,7 @@
 //! | `loan` | Python's buffers on their way out: copied, or lent |
 //! | `payload` | what travels, between Python's objects and messages |
 //! | `formats` | JSON and MSGPACK, straight from and to Python objects |
-//! | `mailbox` | calls that came, waiting for their threads |
+//! | `mailbox` | calls that came, waiting for their threads, and the functions that there are |
 //! | `queue` | their order, and of which chains they are |
 //! | `job` | one of them: `Job`, and `Parking` to wait beside it |
 //! | `client` | `Client` |

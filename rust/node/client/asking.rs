@@ -22,32 +22,32 @@ impl Wake for TaskWake {
     }
 }
 
-/// What a task waits for.
-pub(super) struct Awaited {
-    slot: Arc<Slot>,
+/// An answer of the server that a task waits for. Dropped, nobody does any more.
+pub(super) struct Asked {
+    pending: Pending,
     wake: Arc<TaskWake>,
 }
 
-impl Awaited {
-    fn new() -> Self {
+impl Asked {
+    fn slot() -> (Arc<TaskWake>, Arc<Slot>) {
         let wake = Arc::new(TaskWake(Notify::new()));
-        Self { slot: Slot::new(Arc::clone(&wake) as Arc<dyn Wake>, false), wake }
+        (Arc::clone(&wake), Slot::new(wake, false))
     }
 
-    /// The answer to this frame, which needs no credit: it is sent with the next flush.
-    pub(super) fn put(inner: &mut Inner, session: &Session, frame: Frame) -> Self {
-        let awaited = Self::new();
-        let slot = Arc::clone(&awaited.slot);
-        if let Some(message) = inner.calls.start(frame.id, slot, frame.into(), true) {
+    /// Sends this frame with the next flush, whose answer is awaited; it needs no credit.
+    pub(super) fn put(client: &Client, inner: &mut Inner, session: &Session, frame: Frame) -> Self {
+        let (wake, slot) = Self::slot();
+        let (id, kind) = (frame.id, frame.kind);
+        if let Some(message) = inner.calls.start(id, Arc::clone(&slot), frame.into(), true) {
             session.put(message);
         }
-        awaited
+        Self { pending: client.pending(id, slot, kind), wake }
     }
 
     /// What the server says, or why it can't.
     pub(super) async fn outcome(&self) -> Outcome {
         loop {
-            if let Some(outcome) = self.slot.take() {
+            if let Some(outcome) = self.pending.slot.take() {
                 return outcome;
             }
             self.wake.0.notified().await;
@@ -55,13 +55,10 @@ impl Awaited {
     }
 }
 
-/// A question whose task may be dropped.
-struct Asked(Pending);
-
 impl Drop for Asked {
     fn drop(&mut self) {
         // Nothing happens where it has ended.
-        self.0.cancel();
+        self.pending.cancel();
     }
 }
 
@@ -81,14 +78,15 @@ impl Client {
     /// Asks the server over this connection, or the next one; what came back. The outer failure is
     /// that of a client that can't ask any more.
     async fn ask_once(&self, question: &Question) -> Result<Result<Message, Failure>, Failure> {
-        let awaited = Awaited::new();
-        let slot = Arc::clone(&awaited.slot);
+        let (wake, slot) = Asked::slot();
         let message = Frame::new(Kind::Ask, 0).with_body(question.encode()).into();
         let (id, _) = self.begin(message, Arc::clone(&slot), true, false)?;
-        let client = self.me.clone();
-        let began = Instant::now();
-        let _asked = Asked(Pending { client, id, slot, kind: Kind::Ask, began, alone: None });
-        Ok(awaited.outcome().await)
+        let asked = Asked { pending: self.pending(id, slot, Kind::Ask), wake };
+        Ok(asked.outcome().await)
+    }
+
+    fn pending(&self, id: u64, slot: Arc<Slot>, kind: Kind) -> Pending {
+        Pending { client: self.me.clone(), id, slot, kind, began: Instant::now(), alone: None }
     }
 
     /// Everybody, asked for page by page.

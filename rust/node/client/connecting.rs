@@ -2,9 +2,9 @@
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use super::asking::Awaited;
+use super::asking::Asked;
 use super::hearing::{ClientRole, ClientUplink};
 use super::{Client, Inner, Phase, Unread, stopped};
 use crate::hub::{Ledger, Window};
@@ -27,7 +27,7 @@ const ANNOUNCEMENT: usize = 48 * 1024;
 impl Client {
     /// Connects once. What comes back hears when the server knows what did not fit into the
     /// greeting.
-    pub(super) async fn attempt(&self) -> Result<Option<Awaited>, NodeError> {
+    pub(super) async fn attempt(&self) -> Result<Option<Asked>, NodeError> {
         let options = &self.options;
         let limits = Limits { max_message: options.max_message, calls: CREDIT.0, bytes: CREDIT.1 };
         let announced = self.inner.lock().functions.clone();
@@ -107,7 +107,12 @@ impl Client {
             inner.phase = Phase::Up;
             let messages = inner.calls.connected(Window::new(&welcome.limits));
             if !whole || inner.functions != announced {
-                known = Some(Self::announce_on(&mut inner, &session));
+                let mut all = inner.announcements();
+                let last = all.pop();
+                for frame in all {
+                    session.put(frame);
+                }
+                known = last.map(|frame| Asked::put(self, &mut inner, &session, frame));
             }
             Self::send_waiting(&mut inner, &session, messages)
         };
@@ -117,13 +122,58 @@ impl Client {
         Ok(known)
     }
 
+    /// Connects once, and returns when the server knows what is offered: whoever is connected can
+    /// be called. Dropped before, it is not connected.
+    pub(super) async fn attempt_whole(&self) -> Result<(), NodeError> {
+        let began = Instant::now();
+        let Some(known) = self.attempt().await? else { return Ok(()) };
+        let mut half = Half(Some(self));
+        let most = self.options.connect_timeout;
+        let left = most.saturating_sub(began.elapsed());
+        if tokio::time::timeout(left, known.outcome()).await.is_err() {
+            let address = self.options.dial.address.clone();
+            return Err(NodeError::Slow { address, seconds: most.as_secs_f64() });
+        }
+        half.0 = None;
+        let over = match &self.inner.lock().phase {
+            Phase::Stopping => Some(stopped()),
+            Phase::Over(failure) => Some(failure.clone()),
+            // Lost meanwhile, it comes back.
+            _ => None,
+        };
+        over.map_or(Ok(()), |failure| Err(NodeError::Refused(failure)))
+    }
+
+    /// As if it had never been connected.
+    fn disconnect(&self) {
+        let (session, worker, slots) = {
+            let mut inner = self.inner.lock();
+            if !matches!(inner.phase, Phase::Up | Phase::Down) {
+                return;
+            }
+            inner.phase = Phase::New;
+            (inner.session.take(), inner.worker.take(), inner.calls.disconnected(true))
+        };
+        let failure = gone("connect() was given up");
+        if let Some(worker) = worker {
+            worker.abandon();
+        }
+        slots.iter().for_each(|slot| slot.fail(failure.clone()));
+        if let Some(session) = session {
+            session.close(failure);
+        }
+    }
+
     /// Waits for losses, and comes back from them. A server that refuses us is asked again: it may be
     /// started anew, and a file that can't be read may be there again. But somebody should hear why.
     pub(super) async fn supervise(self: Arc<Self>) {
         loop {
             self.lost.notified().await;
-            if self.inner.lock().phase != Phase::Down {
-                break;
+            match self.inner.lock().phase {
+                Phase::Down => {}
+                // Lost before it was connected for good, and told of only now.
+                Phase::Up => continue,
+                _ => break,
             }
             let mut backoff = Backoff::default();
             let mut told = String::new();
@@ -151,12 +201,24 @@ impl Client {
             }
         }
     }
+}
 
-    /// Says what is offered over this connection, without waiting for it to leave; what comes back
-    /// hears when the server knows.
-    pub(super) fn announce_on(inner: &mut Inner, session: &Session) -> Awaited {
-        let mut rest = inner.functions.as_slice();
-        let mut more = false;
+/// A connection whose server may not know yet what is offered.
+struct Half<'a>(Option<&'a Client>);
+
+impl Drop for Half<'_> {
+    fn drop(&mut self) {
+        if let Some(client) = self.0 {
+            client.disconnect();
+        }
+    }
+}
+
+impl Inner {
+    /// What says what is offered, one frame at least.
+    pub(super) fn announcements(&mut self) -> Vec<Frame> {
+        let mut frames = Vec::new();
+        let mut rest = self.functions.as_slice();
         loop {
             let mut size = 0;
             let fits = |function: &&Function| {
@@ -165,14 +227,13 @@ impl Client {
             };
             let count = rest.iter().take_while(fits).count().max(1).min(rest.len());
             let (now, later) = rest.split_at(count);
-            let announcement = Announcement { functions: now.to_vec(), more };
-            let id = inner.calls.next_id();
-            let frame = Frame::new(Kind::Announce, id).with_body(announcement.encode());
-            (rest, more) = (later, true);
+            let announcement = Announcement { functions: now.to_vec(), more: !frames.is_empty() };
+            let id = self.calls.next_id();
+            frames.push(Frame::new(Kind::Announce, id).with_body(announcement.encode()));
+            rest = later;
             if rest.is_empty() {
-                return Awaited::put(inner, session, frame);
+                return frames;
             }
-            session.put(frame);
         }
     }
 }

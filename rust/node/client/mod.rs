@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use hashbrown::HashSet;
 use tokio::sync::Notify;
 
-use asking::Awaited;
+use asking::Asked;
 pub use calling::{Call, Pending, Posted, Target};
 use connecting::Backoff;
 
@@ -154,9 +154,9 @@ impl Client {
         }
         let until = Instant::now() + wait.unwrap_or_default();
         let mut backoff = Backoff::default();
-        let known = loop {
-            let error = match self.attempt().await {
-                Ok(known) => break known,
+        loop {
+            let error = match self.attempt_whole().await {
+                Ok(()) => break,
                 Err(error) => error,
             };
             let left = until.saturating_duration_since(Instant::now());
@@ -164,13 +164,9 @@ impl Client {
                 return Err(error);
             }
             tokio::time::sleep(backoff.next().min(left)).await;
-        };
+        }
         if let Some(me) = self.me.upgrade() {
             tokio::spawn(me.supervise());
-        }
-        // Whoever is connected can be called. It may be lost again by then: that is another matter.
-        if let Some(known) = known {
-            let _ = tokio::time::timeout(self.options.connect_timeout, known.outcome()).await;
         }
         Ok(())
     }
@@ -180,7 +176,9 @@ impl Client {
         let mut inner = self.inner.lock();
         inner.functions = functions;
         if let Some(session) = inner.session.clone() {
-            Self::announce_on(&mut inner, &session);
+            for frame in inner.announcements() {
+                session.put(frame);
+            }
             drop(inner);
             session.flush(Pace::Now);
         }
@@ -252,7 +250,7 @@ impl Client {
             let offers = !inner.functions.is_empty();
             let leaving = session.as_ref().filter(|_| offers).map(|session| {
                 let frame = Frame::new(Kind::Leaving, inner.calls.next_id());
-                Awaited::put(&mut inner, session, frame)
+                Asked::put(self, &mut inner, session, frame)
             });
             inner.phase = Phase::Stopping;
             // A stream that is open has nothing more to send.
