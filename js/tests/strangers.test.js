@@ -74,6 +74,37 @@ for (const [what, greet, text] of /** @type {[string, (socket: Socket) => void, 
   });
 }
 
+test("connect() is given up where what is offered does not get there", { timeout: 20_000 }, async () => {
+  let holds = true;
+  const { wsUrl, close } = await listening((inner) => {
+    const outer = dial(network.port, "127.0.0.1").on("error", () => {});
+    outer.pipe(inner);
+    inner.on("close", () => outer.destroy());
+    let held = false;
+    inner.on("data", (data) => {
+      held ||= holds && data.length > 8_000; // the announcement
+      if (!held) outer.write(data);
+    });
+  });
+  const client = new DaffiClient("many", { wsUrl, connectTimeout: 500 });
+  const other = new DaffiClient("other", { wsUrl: `ws://127.0.0.1:${network.port}` });
+  for (let i = 0; i < 5_000; i += 1) client.callback(`given_up_${i}`, () => i);
+  try {
+    await assert.rejects(client.connect(), InitializationError);
+    assert.equal(client.isConnected, false);
+    const signal = AbortSignal.timeout(200);
+    await assert.rejects(client.connect({ signal }), { name: "TimeoutError" });
+    assert.equal(client.isConnected, false);
+    holds = false;
+    await client.connect();
+    const conn = await other.connect();
+    assert.equal(await conn.rpc().given_up_4999(), 4_999);
+  } finally {
+    await Promise.all([client.stop(), other.stop()]);
+    close();
+  }
+});
+
 /** A frame of PRESENCE whose body is no MessagePack, in a message. */
 const NO_BODY = [0x82, 18, 2, 0, 0, 0, 0x42, ...Array(11).fill(0), 0xc1, 0xc1];
 const JUNK = {
