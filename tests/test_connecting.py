@@ -116,6 +116,23 @@ async def test_given_up_it_is_not_connected(world: World, server: Unhurried) -> 
     await world.call(worker.stop)
 
 
+@awaited_only
+async def test_one_of_two_that_connect_is_given_up(world: World, server: Unhurried) -> None:
+    """The other goes on, and what is registered later is announced."""
+    worker = world.Client("wordy", port=server.port)
+    first = world.begin(worker.connect)
+    await world.thread(server.heard.wait, 20)
+    second = world.begin(worker.connect)
+    await world.sleep(0)
+    first.cancel()
+    server.answers.set()
+    await second.result()
+    server.heard.clear()
+    many.append(wordy(60 + len(many)))
+    assert await world.thread(server.heard.wait, 5)
+    await world.call(worker.stop)
+
+
 async def test_stopped_meanwhile_it_says_so(world: World, server: Unhurried) -> None:
     worker = world.Client("wordy", port=server.port, expose=many)
     connecting = world.begin(worker.connect)
