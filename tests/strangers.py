@@ -269,7 +269,8 @@ class Imposter:
         trace: TracebackType | None,
     ) -> None:
         with contextlib.suppress(OSError):
-            self._listener.close()
+            self._listener.shutdown(socket.SHUT_RDWR)  # wakes who accepts
+        self._listener.close()
 
 
 def welcome(**more: Any) -> bytes:

@@ -62,9 +62,12 @@ class Unhurried(Imposter):
 @pytest.fixture
 def server() -> Iterator[Unhurried]:
     with Unhurried() as server:
-        threading.Thread(target=server.host, daemon=True).start()
+        hosting = threading.Thread(target=server.host, daemon=True)
+        hosting.start()
         yield server
         server.answers.set()
+    hosting.join(10)
+    assert not hosting.is_alive()
 
 
 @over_router
@@ -74,6 +77,24 @@ async def test_whoever_has_connected_can_be_called(world: World, site: Site) -> 
         await site.join(name, expose=many)
         call = site.conn.rpc(timeout=5, receiver=name).connecting_59
         assert await world.call(call) is None
+
+
+@over_router
+async def test_what_is_offered_is_known_again_after_a_loss(world: World, site: Site) -> None:
+    await site.join("many", expose=many)
+    port = site.server.port
+    await world.call(site.server.stop)
+    await site.start_server(port or 0)
+    conn = await site.join("asker")
+    await world.call(conn.wait_for_members, "many", timeout=10)
+    for _ in range(500):
+        members = {member.name: member for member in await world.call(conn.members)}
+        if "connecting_59" in members["many"].functions:
+            break
+        await world.sleep(0.01)
+    call = conn.rpc(timeout=5, receiver="many").connecting_59
+    assert await world.call(call) is None
+    assert site.nodes["many"].stats()["errors"] == 0
 
 
 async def test_connect_waits_until_the_server_knows_what_is_offered(
@@ -138,8 +159,10 @@ async def test_stopped_meanwhile_it_says_so(world: World, server: Unhurried) -> 
     connecting = world.begin(worker.connect)
     await world.thread(server.heard.wait, 20)
     stopping = world.begin(worker.stop)
+    await world.until(lambda: "stopped" in worker.info)
+    await world.sleep(0.1)  # for the engine to hear it too
     server.answers.set()
-    with contextlib.suppress(InitializationError):
+    with pytest.raises(InitializationError, match="stopped"):
         await connecting.result()
     await stopping.result()
     assert "stopped" in worker.info

@@ -228,6 +228,15 @@ def test_arguments_of_the_wrong_shape(wrong: Any) -> None:
         unpack_arguments(PICKLE, dumps(wrong))
 
 
+def test_arguments_that_fail_as_they_are_taken_apart() -> None:
+    class Odd:
+        def __iter__(self) -> Any:
+            raise LookupError("inside")
+
+    with pytest.raises(SerializationError, match=r"\(args, kwargs\)"):
+        unpack_arguments(JSON, Odd())
+
+
 def test_json_and_msgpack_pass_through() -> None:
     for format in (JSON, MSGPACK):
         args, kwargs = ([1],), {"a": object()}

@@ -57,8 +57,10 @@ impl Asked {
 
 impl Drop for Asked {
     fn drop(&mut self) {
-        // Nothing happens where it has ended.
-        self.pending.cancel();
+        // Whoever ends it sees to its row.
+        if !self.pending.slot.is_ended() {
+            self.pending.cancel();
+        }
     }
 }
 

@@ -183,7 +183,13 @@ impl Client {
                     break;
                 }
                 let error = match self.attempt().await {
-                    Ok(_) => break,
+                    Ok(known) => {
+                        if let Some(known) = known {
+                            // Answered, or lost again.
+                            let _ = known.outcome().await;
+                        }
+                        break;
+                    }
                     Err(error) => error,
                 };
                 if self.inner.lock().phase != Phase::Down {
