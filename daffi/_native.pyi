@@ -177,7 +177,7 @@ class Job:
 
         `None` when it was cancelled or is too late, and is answered so. `LookupError` when the
         function is not offered any more, `SerializationError` when what came can't be read. May be
-        called once.
+        called once, and once more each time `done` says so.
         """
 
     def finish(self, format: int, payload: Any) -> None:
@@ -187,8 +187,12 @@ class Job:
         they are if they are large; any other buffer is copied.
         """
 
-    def done(self) -> None:
-        """Answer a call whose outcome nobody waits for."""
+    def done(self) -> bool:
+        """Answer a call whose outcome nobody waits for.
+
+        Whether the job is now the next item of the same stream, which is to be opened: only for
+        who took it from the mailbox, and where nobody else waits there.
+        """
 
     def fail(
         self,

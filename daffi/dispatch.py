@@ -165,17 +165,24 @@ class Dispatcher:
                 return
             if self._started < workers and mailbox.crowded():
                 self._start_thread()
-            Context().run(answer, job)
+            if Context().run(answer, job):
+                # The items of a stream that came meanwhile: each has a fresh context all the same.
+                fresh = Context()
+                fresh.run(_job.set, job)
+                while fresh.copy().run(answer, job):
+                    pass
+                del fresh
             del job  # not kept while waiting for the next one
 
-    def _answer(self, job: Job) -> None:
+    def _answer(self, job: Job) -> bool:
+        """Whether the next item of the same stream has come, and is to be answered too."""
         # All in line: each further frame of Python costs a small call some percent. None of the
         # engine may do it, as the exit of the interpreter may end this thread in the function.
         try:
             try:
                 opened = job.open()
                 if opened is None:
-                    return
+                    return False
                 function, format, payload = opened
                 if format == _OPAQUE:
                     args, kwargs = (payload,), None
@@ -183,24 +190,25 @@ class Dispatcher:
                     args, kwargs = unpack_arguments(format, payload)
             except Exception as error:
                 self._refuse(job, error)
-                return
-            _job.set(job)
+                return False
+            if _job.get(None) is not job:
+                _job.set(job)
             try:
                 outcome = [function(*args, **kwargs) if kwargs else function(*args)]
                 if type(outcome[0]) is CoroutineType:
                     outcome[0] = self._await(job, outcome[0])
             except BaseException as error:
                 self.fail(job, error)
-                return
+                return False
             del opened, payload, args, kwargs
             if job.oneway:
-                job.done()
-            else:
-                self.finish(job, outcome)
+                return job.done()
+            self.finish(job, outcome)
         except BaseException:
             _log.exception(
                 "%s: %s, called by %r, could not be answered", self._name, job.function, job.caller
             )
+        return False
 
     def take_call(
         self, job: Job

@@ -24,12 +24,14 @@ pub(super) struct Job {
     incoming: Mutex<Option<Incoming>>,
     /// What its header says of it: a copy, as a job may be kept for long, and what it came in not.
     fields: Fields,
-    format: u8,
+    format: Format,
     deadline: Option<Instant>,
     chain: u64,
     oneway: bool,
     /// The mailbox that it came to.
     post: Arc<Post>,
+    /// The thread that took it has nothing else to do: the next item of its stream may follow.
+    may_go_on: bool,
     /// Where it runs, if that is an event loop.
     home: Option<(Arc<Reception>, Py<Completions>)>,
     watch: Mutex<Option<Arc<Watch>>>,
@@ -40,15 +42,21 @@ impl Job {
         let Delivered { incoming, post } = delivered;
         Self {
             fields: incoming.fields().to_owned_bytes(),
-            format: incoming.format() as u8,
+            format: incoming.format(),
             deadline: incoming.deadline(),
             chain: incoming.chain(),
             oneway: matches!(incoming.style(), Style::Oneway | Style::OnewayItem),
             incoming: Mutex::new(Some(incoming)),
             post,
+            may_go_on: false,
             home: None,
             watch: Mutex::default(),
         }
+    }
+
+    /// One that a thread took that has nothing else to do.
+    pub(super) fn taken(delivered: Delivered) -> Self {
+        Self { may_go_on: true, ..Self::new(delivered) }
     }
 
     /// One that runs on an event loop.
@@ -112,7 +120,7 @@ impl Job {
 
     #[getter]
     fn format(&self) -> u8 {
-        self.format
+        self.format as u8
     }
 
     #[getter]
@@ -163,18 +171,27 @@ impl Job {
         let Some(function) = self.post.function(py, self.function()) else {
             return Err(PyLookupError::new_err(self.function().to_owned()));
         };
-        Ok(Some((function, self.format, payload::unpack(py, message)?)))
+        Ok(Some((function, self.format as u8, payload::unpack(py, message)?)))
     }
 
-    fn done(&self, py: Python<'_>) -> PyResult<()> {
+    /// Whether the next item of the same stream is to be opened.
+    fn done(&self, py: Python<'_>) -> PyResult<bool> {
         self.about_to_answer(py)?;
-        let nothing = Frame { format: Format::Nothing, ..Frame::new(Kind::Answer, 0) };
-        let incoming = self.incoming.lock().take();
+        let incoming = {
+            let mut slot = self.incoming.lock();
+            let goes_on = |incoming: &mut Incoming| incoming.go_on(self.format);
+            if self.may_go_on && self.post.has_nothing_else() && slot.as_mut().is_some_and(goes_on)
+            {
+                return Ok(true);
+            }
+            slot.take()
+        };
         if let Some(incoming) = incoming {
+            let nothing = Frame { format: Format::Nothing, ..Frame::new(Kind::Answer, 0) };
             // Not detached: nothing is written.
             incoming.answer(nothing.into());
         }
-        Ok(())
+        Ok(false)
     }
 
     fn finish(&self, py: Python<'_>, format: u8, payload: &Bound<'_, PyAny>) -> PyResult<()> {

@@ -4,6 +4,8 @@
 //! waits in a call that it made from inside a callback, it has a seat: calls of the same chain are
 //! handed to it there, so that `workers=1` never waits for itself.
 
+mod seats;
+
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -19,7 +21,9 @@ use super::memory::{self, Memory};
 use super::queue::Queue;
 use super::reception::Reception;
 use super::wait::{SLICE, ThreadWake};
-use crate::node::{Executor, Incoming, Origin, SOLO, Wake};
+use crate::node::{Executor, Incoming, Origin, SOLO};
+use seats::Chair;
+pub(super) use seats::Seat;
 
 thread_local! {
     /// The mailbox that this thread takes jobs from.
@@ -65,11 +69,6 @@ impl State {
         let count = if self.called > 0 { &mut self.called } else { &mut self.idle };
         *count -= 1;
     }
-}
-
-struct Chair {
-    jobs: Mutex<VecDeque<Incoming>>,
-    wake: Arc<dyn Wake>,
 }
 
 impl Executor for Post {
@@ -133,6 +132,12 @@ impl Post {
     /// The memory that large results are sent from.
     pub(super) fn memory(&self) -> &Arc<Memory> {
         &self.memory
+    }
+
+    /// Whether no call waits here, and some may come.
+    pub(super) fn has_nothing_else(&self) -> bool {
+        let state = self.state.lock();
+        state.queue.is_empty() && !state.closed
     }
 
     fn offer(&self, functions: Vec<(String, Py<PyAny>)>) {
@@ -224,71 +229,6 @@ impl Post {
     }
 }
 
-/// A place where the calling thread is handed calls of its chain while it waits. Dropping it puts
-/// back what it did not take.
-pub(super) struct Seat {
-    post: Arc<Post>,
-    chain: u64,
-    chair: Arc<Chair>,
-}
-
-impl Seat {
-    /// A seat, if the calling thread is one of a mailbox's.
-    pub(super) fn take_place(chain: u64) -> Option<Self> {
-        let post = OWN.with_borrow(Clone::clone).filter(|_| chain != 0)?;
-        let chair = Arc::new(Chair { jobs: Mutex::default(), wake: ThreadWake::current() });
-        let mut state = post.state.lock();
-        // What came before we sat down: for nobody, or for a place further out, whose owner may be
-        // the one that sits down here.
-        let mut own = state.queue.take_chain(chain);
-        let chairs = state.seats.entry(chain).or_default();
-        for other in chairs.iter() {
-            own.append(&mut other.jobs.lock());
-        }
-        *chair.jobs.lock() = own;
-        chairs.push(Arc::clone(&chair));
-        drop(state);
-        Some(Self { post, chain, chair })
-    }
-
-    /// Whether a call of our chain has come.
-    pub(super) fn is_called(&self) -> bool {
-        !self.chair.jobs.lock().is_empty()
-    }
-
-    /// A call of our chain, if one has come.
-    pub(super) fn take(&self) -> Option<Delivered> {
-        let incoming = self.chair.jobs.lock().pop_front()?;
-        Some(Delivered { incoming, post: Arc::clone(&self.post) })
-    }
-}
-
-impl Drop for Seat {
-    fn drop(&mut self) {
-        let mut state = self.post.state.lock();
-        let mut left = std::mem::take(&mut *self.chair.jobs.lock());
-        let mut next = None;
-        if let Some(chairs) = state.seats.get_mut(&self.chain) {
-            chairs.retain(|chair| !Arc::ptr_eq(chair, &self.chair));
-            next = chairs.last().cloned();
-            if next.is_none() {
-                state.seats.remove(&self.chain);
-            }
-        }
-        if left.is_empty() {
-            return;
-        }
-        if let Some(next) = next {
-            next.jobs.lock().append(&mut left);
-            drop(state);
-            next.wake.wake();
-            return;
-        }
-        state.queue.put_back(left);
-        self.post.wake_all(state);
-    }
-}
-
 /// Calls that came for one node, waiting for the threads that run them.
 #[pyclass(frozen, module = "daffi._native")]
 pub(super) struct Mailbox {
@@ -369,7 +309,7 @@ impl Mailbox {
             },
         };
         let delivered = incoming.map(|incoming| Delivered { incoming, post: Arc::clone(post) });
-        Ok(delivered.map(Job::new))
+        Ok(delivered.map(Job::taken))
     }
 
     /// Whether this job came to this mailbox.

@@ -148,6 +148,24 @@ impl Incoming {
         true
     }
 
+    /// Ends an item of a stream that nobody waits for, which ran well, and becomes the next, where
+    /// that has come in this format and its header says nothing else; it is to begin then. False
+    /// where it is still the one that it was.
+    pub fn go_on(&mut self, format: Format) -> bool {
+        let Facts { style, inflow, worker, deadline, closed, .. } = &*self.0;
+        // Whoever is told of the end of each has to be told.
+        if *style != Style::OnewayItem || deadline.is_some() || closed.is_some() {
+            return false;
+        }
+        let fits = |next: &Frame| next.format == format && next.fields.as_bytes().is_empty();
+        let Some(next) = inflow.as_ref().and_then(|inflow| inflow.next(worker, fits)) else {
+            return false;
+        };
+        worker.counts.note(self.function(), false);
+        self.0.payload = Some(next);
+        true
+    }
+
     /// Answers with this payload; a frame's kind and id are seen to.
     pub fn answer(mut self, payload: Message) {
         self.close(Ok(payload));
@@ -176,7 +194,13 @@ impl Incoming {
         worker.counts.note(self.function(), outcome.is_err());
         let id = self.0.head.id;
         match (&self.0.inflow, outcome) {
-            (Some(inflow), outcome) => inflow.done(worker, outcome.err()),
+            (Some(inflow), outcome) => {
+                // First, so that the next item takes its turn behind others that wait.
+                if let Some(tell) = self.0.closed.take() {
+                    tell();
+                }
+                inflow.done(worker, outcome.err());
+            }
             // A late answer to a call that was given up goes nowhere.
             (None, _)
                 if self.0.style == Style::Oneway || worker.runs.lock().remove(&id).is_none() => {}

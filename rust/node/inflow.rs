@@ -93,6 +93,28 @@ impl Inflow {
             self.fail(worker, failure);
             return;
         }
+        self.allow(worker, &mut state);
+        self.go_on(worker, state);
+    }
+
+    /// An item was run well, and this one, which is next, takes its place; nothing where there is
+    /// none that `fits`, and `done` is still to be said.
+    pub(super) fn next(
+        &self,
+        worker: &Worker,
+        fits: impl FnOnce(&Frame) -> bool,
+    ) -> Option<Message> {
+        let mut state = self.state.lock();
+        if state.closed || !state.queue.front().is_some_and(|item| fits(&item.frame)) {
+            return None;
+        }
+        state.done += 1;
+        self.allow(worker, &mut state);
+        state.queue.pop_front()
+    }
+
+    /// Lets more items come, where it is time for that.
+    fn allow(&self, worker: &Worker, state: &mut State) {
         let upto = match self.acknowledged {
             true => state.done + 1,
             false => {
@@ -105,7 +127,6 @@ impl Inflow {
             state.granted = upto;
             self.tell(worker, Credit::Items { id: self.head.id, upto }.frame());
         }
-        self.go_on(worker, state);
     }
 
     /// Runs the next item, or answers when all have run.
