@@ -220,7 +220,7 @@ async def test_a_thousand_calls_and_the_router_is_killed(world: World, programs:
     for one in running:
         with pytest.raises(Disconnected):
             await one.result(within=5)
-    assert time.monotonic() - killed < 1.5
+    assert time.monotonic() - killed < 1
     assert client.stats()["calls_in_flight"] == 0
     programs.ready("serve.py", "router", "--url", url)
     started = time.monotonic()

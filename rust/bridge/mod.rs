@@ -60,6 +60,7 @@ mod server;
 mod stream;
 mod ticket;
 mod token;
+mod turnstile;
 mod wait;
 mod waiter;
 

@@ -14,6 +14,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use super::mailbox::Post;
 use super::memory::Memory;
+use super::turnstile::Turnstile;
 use crate::node;
 
 /// How long the exit of the interpreter lets what was sent leave.
@@ -33,6 +34,8 @@ pub(super) struct Process {
     runtime: OnceLock<Runtime>,
     memory: OnceLock<Arc<Memory>>,
     nodes: Mutex<Vec<Node>>,
+    /// Threads that have slept in a call come through here to the GIL.
+    pub(super) turnstile: Turnstile,
 }
 
 static CURRENT: AtomicPtr<Process> = AtomicPtr::new(std::ptr::null_mut());
@@ -48,6 +51,7 @@ pub(super) fn current() -> &'static Process {
         runtime: OnceLock::new(),
         memory: OnceLock::new(),
         nodes: Mutex::default(),
+        turnstile: Turnstile::default(),
     }));
     let fresh: *mut Process = fresh;
     let null = std::ptr::null_mut();

@@ -158,19 +158,20 @@ pub(super) fn park(
     }
     let own = reading.map(|reading| (reading, ThreadWake::own()));
     loop {
-        let woken = py.detach(|| {
+        let (woken, turn) = py.detach(|| {
             let slice = Instant::now() + SLICE;
-            loop {
-                let Look::Wait(deadline) = look() else { return Some(Woken::Ready) };
+            let mut slept = false;
+            let woken = loop {
+                let Look::Wait(deadline) = look() else { break Some(Woken::Ready) };
                 if let Some(call) = seat.and_then(Seat::take) {
-                    return Some(Woken::Call(Box::new(call)));
+                    break Some(Woken::Call(Box::new(call)));
                 }
                 let now = Instant::now();
                 if deadline.is_some_and(|deadline| deadline <= now) {
-                    return Some(Woken::Late);
+                    break Some(Woken::Late);
                 }
                 if hears && slice <= now {
-                    return None;
+                    break None;
                 }
                 let slice = if hears { slice } else { now + LOOK };
                 let until = deadline.map_or(slice, |deadline| deadline.min(slice));
@@ -180,10 +181,14 @@ pub(super) fn park(
                         .is_some_and(|bell| memory::reading(|| reading.wait(bell, until, done)))
                 });
                 if !read {
+                    slept = true;
                     std::thread::park_timeout(until - now);
                 }
-            }
+            };
+            (woken, slept.then(|| process::current().turnstile.turn(SLICE)))
         });
+        // We have the GIL: the next may ask for it.
+        drop(turn);
         match woken {
             Some(woken) => return Ok(woken),
             None => py.check_signals()?,
