@@ -139,7 +139,10 @@ class Dispatcher:
         return job is not None and self.mailbox.has(job)
 
     def run(self, job: Job) -> None:
-        """From the arguments to the answer. Never raises: what goes wrong is the answer."""
+        """From the arguments to the answer. Never raises: what goes wrong is the answer.
+
+        For a job that was handed over while its thread waits: it is one item of a stream at most.
+        """
         Context().run(self._answer, job)
 
     def _start_thread(self) -> None:
@@ -251,7 +254,7 @@ class Dispatcher:
         let go of the arguments, which a function may return.
         """
         if job.oneway:
-            job.done()
+            job.done()  # False: only a job that a thread took becomes the next item
             return
         format = job.format
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -159,3 +160,47 @@ async def test_join_in_another_thread_takes_over_no_signal(
         await world.call(node.stop)
     for one in joining:
         await one.result(within=5)
+
+
+@blocking_only
+async def test_a_thread_that_computes_leaves_callers_their_turns(
+    world: World, programs: Programs
+) -> None:
+    """Were they to ask for the GIL one by one, each would get it after 5 ms."""
+    _, url = programs.serve("service", "--workers", "8")
+    ended = threading.Event()
+
+    def compute() -> None:
+        while not ended.is_set():
+            sum(range(1000))
+
+    with Client("caller", url=url) as conn:
+
+        def calls_in_half_a_second() -> int:
+            counts = [0] * 64
+            until = time.monotonic() + 0.5
+
+            def call(number: int) -> None:
+                while time.monotonic() < until:
+                    conn.rpc(timeout=20).add(1, 2)
+                    counts[number] += 1
+
+            threads = [threading.Thread(target=call, args=(number,)) for number in range(64)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            return sum(counts)
+
+        busy = threading.Thread(target=compute)
+        busy.start()
+        try:
+            for _ in range(5):  # other programs may come between
+                made = await world.thread(calls_in_half_a_second)
+                if made > 700:  # one by one, some 450 are made
+                    break
+            else:
+                pytest.fail(f"64 threads made {made} calls in half a second")
+        finally:
+            ended.set()
+            busy.join()

@@ -8,20 +8,25 @@ from typing import Any
 
 import pytest
 from gates import Gate, gate_of
-from sites import Site, over_tcp
+from sites import Site, blocking_only, over_tcp
 from worlds import World
 
 from daffi import callback, current_call
+from daffi.dispatch import current_job
 
 KINDS = pytest.mark.parametrize("kind", ["", "_async"])  # of the callback
 
 variable: contextvars.ContextVar[str] = contextvars.ContextVar("burst", default="clean")
 
 
+jobs: list[Any] = []  # of those that were taken
+
+
 def _take(key: int, value: Any) -> None:
     if value == "bad":
         raise ValueError("a bad item")
     call = current_call()
+    jobs.append(current_job(None))
     found = variable.get()
     variable.set("stained")
     gate_of(key).notes.append((value, found, call.function, call.caller, call.deadline is None))
@@ -92,6 +97,8 @@ async def test_one_that_raises_does_not_end_it(
     assert [note[0] for note in gate.notes] == [0, 1, 2, 3]
     await site.settled()
     assert len([record for record in caplog.records if "raised" in record.getMessage()]) == 3
+    counted = site.worker.stats()["functions"][f"burst_take{kind}"]
+    assert (counted["calls"], counted["errors"]) == (7, 3)
 
 
 @KINDS
@@ -125,3 +132,50 @@ async def test_kinds_of_items_may_change(world: World, site: Site, gate: Gate) -
     kinds = [bytes if type(item) is bytearray else type(item) for item in chunks]
     assert [type(item) for item in arrived] == kinds
     await site.settled()
+
+
+@blocking_only
+async def test_those_that_came_together_share_a_job(world: World, site: Site, gate: Gate) -> None:
+    jobs.clear()
+    await world.call(site.conn.stream_nowait(serde="JSON").burst_take, items(gate, *range(100)))
+    await world.until(lambda: gate.inside == 1)
+    gate.open()
+    await world.until(lambda: len(gate.notes) == 100)
+    assert len({id(job) for job in jobs}) < 50
+    jobs.clear()
+    await site.settled()
+
+
+def _offer(version: str) -> None:
+    def burst_changes(item: dict[str, Any]) -> None:
+        if item["value"] == 0:
+            gate_of(item["key"]).enter()
+            gate_of(item["key"]).wait()
+        gate_of(item["key"]).notes.append((version, item["value"]))
+        if item["value"] == 20:
+            _offer("second")
+
+    callback(burst_changes)
+
+
+_offer("first")
+
+
+@blocking_only
+async def test_a_function_that_changes_meanwhile(world: World, site: Site, gate: Gate) -> None:
+    _offer("first")
+    await world.call(site.conn.stream_nowait(serde="JSON").burst_changes, items(gate, *range(50)))
+    await world.until(lambda: gate.inside == 1)
+    gate.open()
+    await world.until(lambda: len(gate.notes) == 50)
+    assert gate.notes == [("first" if i <= 20 else "second", i) for i in range(50)]
+    await site.settled()
+
+
+async def test_a_stop_meanwhile_lets_them_run(world: World, site: Site, gate: Gate) -> None:
+    await world.call(site.conn.stream_nowait(serde="JSON").burst_take, items(gate, *range(50)))
+    await world.until(lambda: gate.inside == 1)
+    stopping = world.begin(site.worker.stop)
+    gate.open()
+    await stopping.result()
+    assert [note[0] for note in gate.notes] == list(range(50))

@@ -179,8 +179,10 @@ impl Job {
         self.about_to_answer(py)?;
         let incoming = {
             let mut slot = self.incoming.lock();
-            let goes_on = |incoming: &mut Incoming| incoming.go_on(self.format);
-            if self.may_go_on && self.post.has_nothing_else() && slot.as_mut().is_some_and(goes_on)
+            let becomes_next = |incoming: &mut Incoming| incoming.become_next(self.format);
+            if self.may_go_on
+                && self.post.has_nothing_else()
+                && slot.as_mut().is_some_and(becomes_next)
             {
                 return Ok(true);
             }

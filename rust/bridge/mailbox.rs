@@ -134,7 +134,7 @@ impl Post {
         &self.memory
     }
 
-    /// Whether no call waits here, and some may come.
+    /// Whether no call waits here, and it is not closed.
     pub(super) fn has_nothing_else(&self) -> bool {
         let state = self.state.lock();
         state.queue.is_empty() && !state.closed

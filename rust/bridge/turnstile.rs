@@ -1,37 +1,51 @@
-//! One at a time to the GIL.
+//! Some at a time to the GIL.
 //!
 //! CPython's threads that wait for its lock each wake up every 5 ms to ask for it. Where a
 //! connection with a thousand calls breaks, a thousand threads would do little else: those that
-//! have slept come through here, and only one of them asks.
+//! have slept come through here, and only some of them ask at once. Not one alone: beside a thread
+//! that computes, whoever lets go of the GIL loses it for 5 ms, unless another has asked for it too.
 
 use std::time::{Duration, Instant};
 
 use crate::sync::{Condvar, Mutex};
 
+/// How many may ask at once. Measured with 64 threads that call beside one that computes: 32 make as
+/// many calls as without this, 16 four fifths, one a sixth.
+const AT_ONCE: usize = 32;
+
 /// Where threads queue for the GIL.
 #[derive(Default)]
 pub(super) struct Turnstile {
-    taken: Mutex<bool>,
+    state: Mutex<State>,
     left: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    inside: usize,
+    /// Who waits: nearly always nobody, and nobody needs to be woken.
+    waiting: usize,
 }
 
 /// Somebody's turn, until it is dropped; or nobody's, where it did not come in time.
 pub(super) struct Turn<'a>(Option<&'a Turnstile>);
 
 impl Turnstile {
-    /// Waits for its turn, for so long at most: whoever has it may never get the GIL, when the
+    /// Waits for a turn, for so long at most: those who have theirs may never get the GIL, when the
     /// interpreter exits. Called without the GIL.
     pub(super) fn turn(&self, most: Duration) -> Turn<'_> {
         let until = Instant::now() + most;
-        let mut taken = self.taken.lock();
-        while *taken {
+        let mut state = self.state.lock();
+        while state.inside >= AT_ONCE {
             let wait = until.saturating_duration_since(Instant::now());
             if wait.is_zero() {
                 return Turn(None);
             }
-            self.left.wait_for(&mut taken, wait);
+            state.waiting += 1;
+            self.left.wait_for(&mut state, wait);
+            state.waiting -= 1;
         }
-        *taken = true;
+        state.inside += 1;
         Turn(Some(self))
     }
 }
@@ -39,8 +53,11 @@ impl Turnstile {
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
         if let Some(turnstile) = self.0 {
-            *turnstile.taken.lock() = false;
-            turnstile.left.notify_one();
+            let mut state = turnstile.state.lock();
+            state.inside -= 1;
+            if state.waiting > 0 {
+                turnstile.left.notify_one();
+            }
         }
     }
 }

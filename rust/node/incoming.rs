@@ -125,7 +125,8 @@ impl Incoming {
         self.0.closed = Some(tell);
     }
 
-    /// Begins to run it. False when it must not run any more; it is then answered already.
+    /// Begins to run it, or the item that it has become. False when that must not run any more; it is
+    /// then answered already.
     pub fn begin(&mut self) -> bool {
         if !std::mem::replace(&mut self.0.begun, true) {
             // In this order: whoever waits for both to be none must not see neither.
@@ -151,14 +152,15 @@ impl Incoming {
     /// Ends an item of a stream that nobody waits for, which ran well, and becomes the next, where
     /// that has come in this format and its header says nothing else; it is to begin then. False
     /// where it is still the one that it was.
-    pub fn go_on(&mut self, format: Format) -> bool {
+    pub fn become_next(&mut self, format: Format) -> bool {
         let Facts { style, inflow, worker, deadline, closed, .. } = &*self.0;
         // Whoever is told of the end of each has to be told.
         if *style != Style::OnewayItem || deadline.is_some() || closed.is_some() {
             return false;
         }
         let fits = |next: &Frame| next.format == format && next.fields.as_bytes().is_empty();
-        let Some(next) = inflow.as_ref().and_then(|inflow| inflow.next(worker, fits)) else {
+        let Some(next) = inflow.as_ref().and_then(|inflow| inflow.next_in_place(worker, fits))
+        else {
             return false;
         };
         worker.counts.note(self.function(), false);
@@ -196,9 +198,7 @@ impl Incoming {
         match (&self.0.inflow, outcome) {
             (Some(inflow), outcome) => {
                 // First, so that the next item takes its turn behind others that wait.
-                if let Some(tell) = self.0.closed.take() {
-                    tell();
-                }
+                self.0.closed.take().into_iter().for_each(|tell| tell());
                 inflow.done(worker, outcome.err());
             }
             // A late answer to a call that was given up goes nowhere.
@@ -211,9 +211,7 @@ impl Incoming {
             (None, Err(failure)) => worker.fail(id, failure),
         }
         worker.changed();
-        if let Some(tell) = self.0.closed.take() {
-            tell();
-        }
+        self.0.closed.take().into_iter().for_each(|tell| tell());
     }
 }
 

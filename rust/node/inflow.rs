@@ -99,7 +99,7 @@ impl Inflow {
 
     /// An item was run well, and this one, which is next, takes its place; nothing where there is
     /// none that `fits`, and `done` is still to be said.
-    pub(super) fn next(
+    pub(super) fn next_in_place(
         &self,
         worker: &Worker,
         fits: impl FnOnce(&Frame) -> bool,
