@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextvars
 import logging
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -17,9 +18,16 @@ from daffi.dispatch import current_job
 KINDS = pytest.mark.parametrize("kind", ["", "_async"])  # of the callback
 
 variable: contextvars.ContextVar[str] = contextvars.ContextVar("burst", default="clean")
+jobs: list[Any] = []  # of the items that `burst_take` has taken
+arrived: list[Any] = []  # what `burst_opaque` got
 
 
-jobs: list[Any] = []  # of those that were taken
+@pytest.fixture(autouse=True)
+def nothing_kept() -> Iterator[None]:
+    """A job that is kept keeps its node's mailbox."""
+    yield
+    jobs.clear()
+    arrived.clear()
 
 
 def _take(key: int, value: Any) -> None:
@@ -48,9 +56,6 @@ async def burst_take_async(item: dict[str, Any]) -> None:
     gate.enter()
     await gate.wait_here()
     _take(**item)
-
-
-arrived: list[Any] = []
 
 
 @callback
@@ -102,11 +107,10 @@ async def test_one_that_raises_does_not_end_it(
 
 
 @KINDS
-@pytest.mark.site(worker={"workers": 1})
 async def test_a_call_that_came_first_runs_between_them(
     world: World, site: Site, gate: Gate, kind: str
 ) -> None:
-    """However long the stream is."""
+    """However long the stream is, and though the worker has one thread."""
     send = getattr(site.conn.stream_nowait(serde="JSON"), f"burst_take{kind}")
     await world.call(send, items(gate, *range(50)))
     await world.until(lambda: gate.inside == 1)
@@ -121,7 +125,6 @@ async def test_a_call_that_came_first_runs_between_them(
 
 @over_tcp
 async def test_kinds_of_items_may_change(world: World, site: Site, gate: Gate) -> None:
-    arrived.clear()
     chunks = [b"bytes", "text", b"", "", bytearray(b"array"), b"x" * 100_000, "y" * 100_000, b"end"]
     send = site.conn.stream_nowait().burst_opaque
     await world.call(send, [f"#{gate.key}", *chunks])
@@ -136,13 +139,11 @@ async def test_kinds_of_items_may_change(world: World, site: Site, gate: Gate) -
 
 @blocking_only
 async def test_those_that_came_together_share_a_job(world: World, site: Site, gate: Gate) -> None:
-    jobs.clear()
     await world.call(site.conn.stream_nowait(serde="JSON").burst_take, items(gate, *range(100)))
     await world.until(lambda: gate.inside == 1)
     gate.open()
     await world.until(lambda: len(gate.notes) == 100)
     assert len({id(job) for job in jobs}) < 50
-    jobs.clear()
     await site.settled()
 
 
