@@ -8,10 +8,11 @@ from functools import partial
 from typing import Any
 
 import pytest
-from gates import Gate, new_gate
+from gates import Gate, gate_of, new_gate
 from sites import Site, engine_alone, over_router, over_service, over_tcp_and_tls
 from worlds import World
 
+from daffi import callback
 from daffi.exceptions import Disconnected
 
 pytestmark = over_tcp_and_tls
@@ -161,3 +162,29 @@ async def test_items_that_grow_wait_for_a_slow_line(world: World, site: Site, pr
     await running.result(within=30)
     await site.settled()
     assert proxy.connections == 1
+
+
+@callback
+def fault_take(item: dict[str, int]) -> None:
+    """Wait at the gate, then keep the item."""
+    gate = gate_of(item["key"])
+    gate.enter()
+    gate.wait()
+    gate.notes.append(item["value"])
+
+
+async def test_items_of_a_caller_that_was_lost_do_not_run(
+    world: World, site: Site, gate: Gate, proxies: Any
+) -> None:
+    """Also those that have come before it was."""
+    proxy = proxies(site.server.port)
+    conn = await join_by(site, proxy, reconnect=False)
+    items = [{"key": gate.key, "value": value} for value in range(50)]
+    await world.call(conn.stream_nowait(serde="JSON").fault_take, items)
+    await world.until(lambda: gate.inside == 1)
+    await world.thread(proxy.reset)
+    await world.until(lambda: site.worker.stats()["streams"] == 0)
+    gate.open()
+    assert await world.call(site.conn.rpc(timeout=5).echo, 1) == 1  # on the worker's one thread
+    assert gate.notes == [0] and gate.entered == 1
+    await site.settled()
