@@ -1,6 +1,6 @@
 //! A call on its way through a server: to its workers, and back.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::credit::Owed;
 use super::members::Leg;
@@ -10,6 +10,9 @@ use crate::wire::{
     Credit, Failure, FailureKind, Fields, FieldsBuilder, Flags, Format, Frame, Key, Kind, Ran,
     Targets, WHOLE, WireError,
 };
+
+/// So long before a cast is too late, what is known of it goes to its caller at once.
+const HURRY: Duration = Duration::from_millis(100);
 
 impl<P: Clone, L> Hub<P, L> {
     /// Only some kinds may be large; their lengths add up, and their transfer has an id of its own.
@@ -75,7 +78,11 @@ impl<P: Clone, L> Hub<P, L> {
         };
         if cast && !oneway {
             let names = workers.iter().filter_map(|key| Some(self.peers.get(*key)?.name.clone()));
-            self.send_later(from, Targets(names.collect()).frame(id).into(), out);
+            let targets = Targets(names.collect()).frame(id).into();
+            match may_wait(hurried(frame, now), now) {
+                true => self.send_later(from, targets, out),
+                false => self.send(from, targets, out),
+            }
         }
         let workers = self.without_mute(from, workers, frame, out);
         if workers.is_empty() {
@@ -209,6 +216,7 @@ impl<P: Clone, L> Hub<P, L> {
                 worker: to,
                 row,
                 cast: frame.flags.has(Flags::CAST),
+                hurried: frame.flags.has(Flags::CAST).then(|| hurried(frame, leg.since)).flatten(),
                 queued,
                 owed: local.then(|| leg.owed.clone()),
                 oneway,
@@ -253,6 +261,7 @@ impl<P: Clone, L> Hub<P, L> {
         &mut self,
         from: PeerKey,
         message: Message<L>,
+        now: Instant,
         out: &mut Vec<Action<P, L>>,
     ) {
         let Message { frame, rest } = message;
@@ -293,7 +302,8 @@ impl<P: Clone, L> Hub<P, L> {
         };
         let frame = Frame { id: route.caller_id, flags, fields, body, ..frame };
         let message = Message { frame, rest };
-        match self.routes.is_taken(route.caller, route.caller_id) {
+        let more = self.routes.is_taken(route.caller, route.caller_id);
+        match more && may_wait(route.hurried, now) {
             // The caller of a cast waits for the last.
             true => self.send_later(route.caller, message, out),
             false => self.send(route.caller, message, out),
@@ -333,6 +343,16 @@ impl<P: Clone, L> Hub<P, L> {
             self.send(to, Credit::Offset { id, upto: Credit::UNWANTED }.frame(), out);
         }
     }
+}
+
+/// From when on nothing that is known of a cast waits any more.
+fn hurried(frame: &Frame, since: Instant) -> Option<Instant> {
+    let left = Duration::from_micros(frame.fields.number(Key::Deadline)?);
+    since.checked_add(left.saturating_sub(HURRY))
+}
+
+fn may_wait(hurried: Option<Instant>, now: Instant) -> bool {
+    hurried.is_none_or(|from| now < from)
 }
 
 /// Whether nobody waits for the outcome. Streams always have one.

@@ -211,7 +211,7 @@ impl<P: Clone, L> Hub<P, L> {
         self.check_transfer(from, &message)?;
         match frame.kind {
             Kind::Call | Kind::Open => self.call(from, message, now, out)?,
-            Kind::Answer | Kind::Failure => self.answer(from, message, out),
+            Kind::Answer | Kind::Failure => self.answer(from, message, now, out),
             Kind::Cancel => {
                 if !self.questions.cancel(from, id) {
                     self.cancel(from, id, out);

@@ -1,3 +1,5 @@
+use std::time::Instant;
+
 use hashbrown::HashMap;
 use hashbrown::hash_map::Entry;
 
@@ -15,6 +17,8 @@ pub(super) struct Route {
     pub(super) row: usize,
     /// Several answers are expected, each marked with who gave it.
     pub(super) cast: bool,
+    /// From when on the answers to a cast do not wait for each other; nothing if it has no deadline.
+    pub(super) hurried: Option<Instant>,
     /// It waits for the worker's credit.
     pub(super) queued: bool,
     /// What it counts for in the caller's window, where the server's own member has it and has

@@ -35,7 +35,7 @@ struct State {
 /// Where the outcome of one call, cast or stream of ours arrives.
 pub struct Slot {
     state: Mutex<State>,
-    cast: bool,
+    pub(super) cast: bool,
     /// Whoever waits: several threads may send items of one stream.
     wakes: Mutex<Vec<Arc<dyn Wake>>>,
 }

@@ -8,11 +8,16 @@
 use std::sync::OnceLock;
 use std::time::Duration;
 
-/// The longest spin: an answer through a Router comes within it, if its worker spins too.
+use crate::sync::{Mutex, MutexGuard};
+
+/// The longest spin for a call, or the answer to one: that comes within it through a Router too, if
+/// its worker spins as well.
 pub(super) const SPIN: Duration = Duration::from_micros(200);
-/// Where answers take longer than this on average, in nanoseconds, spinning is not tried. That is
-/// what they take without it, which is twice as long.
-const SLOW: u64 = 400_000;
+/// For the answers to a cast, whose workers take turns where processors are few.
+const SPIN_CAST: Duration = Duration::from_micros(400);
+/// Where it takes so many times the longest spin on average, spinning is not tried: it may take that
+/// long where nobody spins.
+const SLOW: u32 = 2;
 /// How many tries are judged at once, and how many after they have paid.
 const WINDOW: (u32, u32) = (256, 32);
 /// For how many calls the gate is shut where they have not paid: 32 times the gap, which doubles.
@@ -32,11 +37,35 @@ pub(super) enum Spun {
     Lost,
 }
 
-/// Judges for one connection, from what its answers took.
+/// The gates of one connection.
+#[derive(Debug)]
+pub(super) struct Gates {
+    /// For a call that comes over it, and for the answer to one.
+    one: Mutex<Gate>,
+    /// For the answers to a cast.
+    cast: Mutex<Gate>,
+}
+
+impl Gates {
+    pub(super) fn of(&self, cast: bool) -> MutexGuard<'_, Gate> {
+        if cast { self.cast.lock() } else { self.one.lock() }
+    }
+}
+
+impl Default for Gates {
+    fn default() -> Self {
+        let gate = |spin| Mutex::new(Gate::new(may_spin(), spin));
+        Self { one: gate(SPIN), cast: gate(SPIN_CAST) }
+    }
+}
+
+/// Judges by what was waited for until now.
 #[derive(Debug)]
 pub(super) struct Gate {
-    /// Moving average of what answers take, in nanoseconds.
-    average: u64,
+    /// The longest spin.
+    spin: Duration,
+    /// Moving average of what it takes to come.
+    average: Duration,
     /// Calls that are not tried.
     skip: u32,
     tries: u32,
@@ -46,33 +75,29 @@ pub(super) struct Gate {
     may_spin: bool,
 }
 
-impl Default for Gate {
-    fn default() -> Self {
-        Self::new(may_spin())
-    }
-}
-
 impl Gate {
     /// A gate that is never opened where the process may not spin.
-    pub(super) fn new(may_spin: bool) -> Self {
-        Self { average: 0, skip: 0, tries: 0, hits: 0, window: WINDOW.0, gap: GAP.0, may_spin }
+    pub(super) fn new(may_spin: bool, spin: Duration) -> Self {
+        let (average, window, gap) = (Duration::ZERO, WINDOW.0, GAP.0);
+        Self { spin, average, skip: 0, tries: 0, hits: 0, window, gap, may_spin }
     }
 
-    /// Whether to spin now.
-    pub(super) fn is_open(&mut self) -> bool {
+    /// For how long to spin now, if at all.
+    pub(super) fn open(&mut self) -> Option<Duration> {
         if !self.may_spin {
-            return false;
+            return None;
         }
         if self.skip > 0 {
             self.skip -= 1;
-            return false;
+            return None;
         }
-        self.average <= SLOW
+        (self.average <= self.spin * SLOW).then_some(self.spin)
     }
 
     /// A wait has ended after so long; where there was a spin, what it came to.
     pub(super) fn note(&mut self, took: Duration, spun: Option<Spun>) {
-        let took = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX).min(100 * SLOW);
+        // One that took for ever is forgotten soon all the same.
+        let took = took.min(self.spin * SLOW * 100);
         self.average = (self.average * 7 + took) / 8;
         let Some(spun) = spun else { return };
         self.tries += if spun == Spun::Lost { LOST } else { 1 };

@@ -9,13 +9,17 @@ pub const SOLO: u32 = 4;
 
 /// A connection that may be read by the thread that waits for what comes over it.
 #[derive(Debug)]
-pub struct Reading(pub(super) Arc<Session>);
+pub struct Reading {
+    pub(super) session: Arc<Session>,
+    /// It is for the answers to a cast.
+    pub(super) cast: bool,
+}
 
 impl Reading {
     /// Reads until it is `done`, or so late. Whoever makes it so must ring the bell after that. False
     /// where it can't be done now: park instead.
     pub fn wait(&self, bell: &Bell, until: Instant, done: impl FnMut() -> bool) -> bool {
-        self.0.lead(bell, until, done)
+        self.session.lead(self.cast, bell, until, done)
     }
 }
 
@@ -35,6 +39,6 @@ impl Origin {
 
     /// What there is to read while waiting for more from there.
     pub fn reading(&self) -> Option<Reading> {
-        self.0.upgrade().map(Reading)
+        self.0.upgrade().map(|session| Reading { session, cast: false })
     }
 }

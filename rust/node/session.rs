@@ -50,7 +50,7 @@ use ending::Ending;
 pub(super) use ending::explain;
 pub use holding::{hold, holder_here, let_go};
 
-use super::gate::Gate;
+use super::gate::Gates;
 use super::inbox::Inbox;
 use super::outbox::Outbox;
 use super::{Landings, Large, MAX_QUEUED, Message, Wake, gone};
@@ -79,7 +79,7 @@ pub enum Pace {
     /// The first at once, by the task; what follows closely leaves together: when it is enough for
     /// a write of its own, with whatever leaves sooner, or after a millisecond or two.
     Bulk,
-    /// With whatever leaves sooner, or after a millisecond or two.
+    /// With whatever leaves sooner, or after some ten milliseconds.
     Later,
 }
 
@@ -113,7 +113,7 @@ pub struct Session {
     lending: OnceLock<Option<Handle>>,
     /// A thread reads in place of the task.
     leased: AtomicBool,
-    gate: Mutex<Gate>,
+    gates: Gates,
     /// It will be flushed in a moment.
     later: AtomicBool,
     why: Mutex<Option<Ending>>,
@@ -169,7 +169,7 @@ impl Session {
             asked: AtomicBool::new(false),
             lending: OnceLock::new(),
             leased: AtomicBool::new(false),
-            gate: Mutex::default(),
+            gates: Gates::default(),
             later: AtomicBool::new(false),
             why: Mutex::default(),
             driven: AtomicBool::new(false),

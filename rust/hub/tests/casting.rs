@@ -36,16 +36,18 @@ fn a_cast_goes_to_all_others_and_comes_back_in_parts() {
     world.assert_idle();
 }
 
+/// Of what this one is sent, what leaves at once.
+fn hurried(world: &World, name: &str) -> Vec<bool> {
+    let sent = world.out.iter().filter_map(|action| match action {
+        Action::Send(to, _) => Some((to, true)),
+        Action::SendLater(to, _) => Some((to, false)),
+        _ => None,
+    });
+    sent.filter(|(to, _)| *to == name).map(|(_, now)| now).collect()
+}
+
 #[test]
 fn only_the_last_answer_is_in_a_hurry() {
-    let hurried = |world: &World, name: &str| {
-        let sent = world.out.iter().filter_map(|action| match action {
-            Action::Send(to, _) => Some((to, true)),
-            Action::SendLater(to, _) => Some((to, false)),
-            _ => None,
-        });
-        sent.filter(|(to, _)| *to == name).map(|(_, now)| now).collect::<Vec<_>>()
-    };
     let mut world = World::new();
     let caller = world.join("c", &[]);
     let workers = ["w1", "w2", "w3"].map(|name| world.join(name, &["add"]));
@@ -57,6 +59,30 @@ fn only_the_last_answer_is_in_a_hurry() {
         world.say(worker, answer(leg.id));
     }
     assert_eq!(hurried(&world, "c"), [false, false, true]);
+}
+
+#[test]
+fn shortly_before_it_is_too_late_no_answer_waits_for_another() {
+    let timed = |left: Duration| {
+        let one = cast(4, &[]);
+        let fields = one.fields.without(&[]).number(Key::Deadline, left.as_micros() as u64);
+        one.with_fields(fields.build())
+    };
+    let mut world = World::new();
+    let caller = world.join("c", &[]);
+    let workers = ["w1", "w2", "w3"].map(|name| world.join(name, &["add"]));
+    world.forget();
+    world.say(caller, timed(Duration::from_secs(5)));
+    assert_eq!(hurried(&world, "c"), [false]);
+    let (_, legs) = legs(&mut world, "c");
+    for (nth, (worker, (_, leg))) in workers.into_iter().zip(&legs).take(2).enumerate() {
+        world.say(worker, answer(leg.id));
+        assert_eq!(hurried(&world, "c"), [nth == 1]);
+        world.forget();
+        world.wait(Duration::from_millis(4950));
+    }
+    world.say(caller, Frame { id: 5, ..timed(Duration::from_millis(50)) });
+    assert_eq!(hurried(&world, "c"), [true]);
 }
 
 #[test]

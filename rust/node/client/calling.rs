@@ -262,7 +262,7 @@ impl Pending {
 
     /// What there is to read while waiting for it, if that may pay.
     pub fn reading(&self) -> Option<Reading> {
-        self.alone.clone().map(Reading)
+        self.alone.clone().map(|session| Reading { session, cast: self.slot.cast })
     }
 
     /// The same for a stream, whose items are many: whether it is the only call now.
@@ -270,7 +270,8 @@ impl Pending {
         let client = self.client.upgrade()?;
         let inner = client.inner.lock();
         let alone = inner.calls.len() == 1;
-        inner.session.clone().filter(|_| alone).map(Reading)
+        let session = inner.session.clone().filter(|_| alone)?;
+        Some(Reading { session, cast: false })
     }
 
     /// Lets what was sent leave now.

@@ -25,14 +25,14 @@
 use std::io::ErrorKind;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tokio::runtime::{EnterGuard, Handle};
 
 use super::Session;
 use super::reading::Leader;
 use crate::link::Bell;
-use crate::node::gate::{SPIN, Spun};
+use crate::node::gate::Spun;
 
 /// The right to read in place of the task.
 struct Lease<'a> {
@@ -81,9 +81,10 @@ impl Session {
 
     /// Reads, and hands out what comes to whomever it is for, until this is `done` or so late.
     /// What makes it done must ring the bell. False where another thread reads, or none can: the
-    /// caller parks.
+    /// caller parks. How long it may spin depends on whether it is for the answers to a `cast`.
     pub(in crate::node) fn lead(
         self: &Arc<Self>,
+        cast: bool,
         bell: &Bell,
         until: Instant,
         mut done: impl FnMut() -> bool,
@@ -91,9 +92,10 @@ impl Session {
         let Some(mut lease) = Lease::take(self) else { return false };
         let mut leader = Leader { once: self.link.keeps_nothing(), ..Leader::default() };
         let began = Instant::now();
-        let spins = self.gate.lock().is_open();
-        let spin_until = until.min(began + if spins { SPIN } else { Duration::ZERO });
-        let mut spun = spins.then_some(Spun::Hit);
+        let spins = self.gates.of(cast).open();
+        let spin = spins.unwrap_or_default();
+        let spin_until = until.min(began + spin);
+        let mut spun = spins.map(|_| Spun::Hit);
         loop {
             let now = Instant::now();
             // While it spins it looks by itself, and hears no bell.
@@ -101,13 +103,13 @@ impl Session {
             if sleeps {
                 bell.listen();
                 if spun == Some(Spun::Hit) {
-                    let lost = now > spin_until + SPIN;
+                    let lost = now > spin_until + spin;
                     spun = Some(if lost { Spun::Lost } else { Spun::Missed });
                 }
             }
             if done() || now >= until {
                 bell.ignore();
-                self.gate.lock().note(began.elapsed(), spun);
+                self.gates.of(cast).note(began.elapsed(), spun);
                 return true;
             }
             if sleeps {

@@ -16,9 +16,11 @@ use crate::sync::MutexGuard;
 const BULK: usize = 128 * 1024;
 /// or so many frames: who runs them would otherwise have nothing to do meanwhile.
 const MANY: usize = 64;
-/// How long what came with [`Pace::Bulk`] or [`Pace::Later`] waits for more, and large messages
-/// pause for small ones.
+/// How long what came with [`Pace::Bulk`] waits for more, and large messages pause for small ones.
 pub(super) const GATHER: Duration = Duration::from_millis(1);
+/// How long what came with [`Pace::Later`] waits. Each time is a timer, and wakes a thread: where one
+/// cast follows the other, with less the timers are felt.
+const LATER: Duration = Duration::from_millis(10);
 
 impl Session {
     /// Writes what is in the outbox, or sees to it that it is written, as `pace` says.
@@ -59,7 +61,7 @@ impl Session {
             return self.flush(Pace::Now);
         };
         runtime.spawn(async move {
-            tokio::time::sleep(GATHER).await;
+            tokio::time::sleep(LATER).await;
             me.later.store(false, Ordering::Release);
             me.flush(Pace::Now);
         });

@@ -21,7 +21,7 @@ async fn ready((near, far): (Box<dyn Link>, Box<dyn Link>)) -> (Heard, Bare) {
     let heard = Heard::on(near);
     let bell = Bell::new().unwrap();
     let until = soon();
-    while !heard.session.lead(&bell, until, || true) {
+    while !heard.session.lead(false, &bell, until, || true) {
         assert!(Instant::now() < until, "it never could be lent");
         yield_now().await;
     }
@@ -44,7 +44,7 @@ impl Leader {
             let (session, done) = (Arc::clone(session), Arc::clone(&done));
             let (bell, looks) = (Arc::clone(&bell), Arc::clone(&looks));
             move || {
-                session.lead(&bell, soon(), || {
+                session.lead(false, &bell, soon(), || {
                     looks.fetch_add(1, Ordering::SeqCst);
                     done.load(Ordering::SeqCst)
                 })
@@ -115,7 +115,7 @@ async fn the_time_is_kept() {
     let (session, began) = (Arc::clone(&heard.session), Instant::now());
     let most = Duration::from_millis(50);
     let leading =
-        spawn_blocking(move || session.lead(&Bell::new().unwrap(), began + most, || false));
+        spawn_blocking(move || session.lead(false, &Bell::new().unwrap(), began + most, || false));
     assert!(leading.await.unwrap());
     assert!((most..PATIENCE / 2).contains(&began.elapsed()));
     bare.say(&frame(7)).await;
@@ -234,7 +234,7 @@ async fn no_ring_is_lost() {
         for round in 0..3000 {
             met.wait();
             let until = soon();
-            assert!(session.lead(&bell, until, || done.load(Ordering::SeqCst)), "{round}");
+            assert!(session.lead(false, &bell, until, || done.load(Ordering::SeqCst)), "{round}");
             assert!(Instant::now() < until, "it slept through a ring in round {round}");
             done.store(false, Ordering::SeqCst);
             met.wait();
