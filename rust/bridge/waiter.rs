@@ -46,7 +46,7 @@ impl<'a, 'py> Waiter<'a, 'py> {
     ) -> T {
         let wake = self.wake();
         match crate::node::holder_here().is_some() {
-            // Nothing is written now.
+            // Hardly anything is written now.
             true => send(wake),
             false => py.detach(|| send(wake)),
         }

@@ -80,8 +80,9 @@ impl Client {
             return Ok((id, None));
         };
         session.put(message);
+        let under_way = inner.calls.len();
         drop(inner);
-        session.flush(Pace::Now);
+        session.flush_call(under_way);
         Ok((id, Some(session).filter(|_| alone)))
     }
 

@@ -1,7 +1,8 @@
 //! Several messages of one thread, in one write.
 //!
 //! An event loop holds while it runs whatever came: what its callbacks send and answer meanwhile
-//! stays in the outboxes, and leaves with one write for each connection when it lets go.
+//! stays in the outboxes, and leaves with one write for each connection when it lets go; or before,
+//! some of it, so that whoever it is for need not wait for the rest.
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -13,8 +14,8 @@ thread_local! {
     static HELD: RefCell<Option<(usize, Vec<Arc<Session>>)>> = const { RefCell::new(None) };
 }
 
-/// From now on nothing that this thread sends is written, until `holder` lets go: soon, and before
-/// the thread waits for anything. What another one held, which ended without letting go, is written.
+/// From now on what this thread sends is not written by and by, until `holder` lets go: soon, and
+/// before the thread waits for anything. What another one held, which ended without letting go, is written.
 pub fn hold(holder: usize) {
     if holder_here() != Some(holder) {
         let_go();
@@ -35,14 +36,14 @@ pub fn let_go() {
     }
 }
 
-/// Keeps a connection for later; false when this thread does not hold.
-pub(super) fn keep(session: &Session) -> bool {
+/// Keeps a connection for later; false when this thread does not hold, or so many frames wait.
+pub(super) fn keep(session: &Session, most: usize) -> bool {
     HELD.with_borrow_mut(|held| {
         let Some((_, held)) = held else { return false };
         let known = held.iter().rev().any(|other| std::ptr::eq(Arc::as_ptr(other), session));
         if !known {
             held.extend(session.me.upgrade());
         }
-        true
+        session.is_foreign() || session.outbox.lock().frames < most
     })
 }

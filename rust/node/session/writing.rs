@@ -16,6 +16,8 @@ use crate::sync::MutexGuard;
 const BULK: usize = 128 * 1024;
 /// or so many frames: who runs them would otherwise have nothing to do meanwhile.
 const MANY: usize = 64;
+/// Fewer are not worth one.
+const FEW: usize = 16;
 /// How long what came with [`Pace::Bulk`] waits for more, and large messages pause for small ones.
 pub(super) const GATHER: Duration = Duration::from_millis(1);
 /// How long what came with [`Pace::Later`] waits. Each time is a timer, and wakes a thread: where one
@@ -25,9 +27,21 @@ const LATER: Duration = Duration::from_millis(10);
 impl Session {
     /// Writes what is in the outbox, or sees to it that it is written, as `pace` says.
     pub(in crate::node) fn flush(&self, pace: Pace) {
-        if holding::keep(self) {
-            return;
+        if !holding::keep(self, MANY) {
+            self.flush_now(pace);
         }
+    }
+
+    /// The same for a call, one of so many that are under way. An event loop that holds them back
+    /// lets go of half of them: with all of them in one write, and all answers in another, the two
+    /// sides would take turns.
+    pub(in crate::node) fn flush_call(&self, under_way: usize) {
+        if !holding::keep(self, (under_way / 2).clamp(FEW, MANY)) {
+            self.flush_now(Pace::Now);
+        }
+    }
+
+    fn flush_now(&self, pace: Pace) {
         if pace == Pace::Soon {
             self.kick.notify_one();
             return;

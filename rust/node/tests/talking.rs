@@ -12,7 +12,7 @@ use crate::hub::{Balance, Lost};
 use crate::link::{self, Address};
 use crate::node::{
     Call, Client, ClientOptions, EntranceOptions, Executor, Incoming, Message, Outcome, Pending,
-    Server, ServerOptions, Slot, Source, Target, VecLandings, Wake,
+    Server, ServerOptions, Slot, Source, Target, VecLandings, Wake, hold, let_go,
 };
 use crate::sync::Mutex;
 use crate::wire::{
@@ -334,5 +334,23 @@ async fn whoever_is_refused_can_read_why_though_it_talks_on() {
         let refused = taken.connect(None).await.unwrap_err();
         assert!(refused.to_string().contains("server"), "{refused}");
         site.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn half_of_the_calls_that_a_loop_makes_leave_before_it_lets_go() {
+    for address in addresses() {
+        let site = Site::new(address, false).await;
+        hold(1);
+        let calls: Vec<_> = (0..60).map(|_| site.start("hold", b"")).collect();
+        // 16 were enough for a write, and then half of 32 that were under way.
+        site.holds(32).await;
+        assert!(site.caller.stats().bytes_queued > 0, "the others would be written with the 64th");
+        let_go();
+        site.holds(60).await;
+        drop(site.take_held());
+        for call in &calls {
+            site.outcome(&call.slot).await.unwrap_err();
+        }
     }
 }
