@@ -2,7 +2,7 @@
 //!
 //! Any thread puts events into the queue, without the GIL; the loop is woken when the first one
 //! comes, and takes them all at once. What they set off runs in Python, with no frame of ours below
-//! it; what that sends leaves with one write for each connection.
+//! it; what that sends leaves with few writes for each connection.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -11,8 +11,9 @@ use crate::wire::{
     Targets, WHOLE, WireError,
 };
 
-/// So long before a cast is too late, what is known of it goes to its caller at once.
-const HURRY: Duration = Duration::from_millis(100);
+/// So long before a cast is too late, what is known of it goes to its caller at once. To us its time
+/// began when it came, and what we say has the same way before it: callers may be far away.
+const HURRY: Duration = Duration::from_millis(500);
 
 impl<P: Clone, L> Hub<P, L> {
     /// Only some kinds may be large; their lengths add up, and their transfer has an id of its own.

@@ -7,6 +7,7 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
+use super::writing::BULK;
 use super::{Pace, Session};
 
 thread_local! {
@@ -14,8 +15,8 @@ thread_local! {
     static HELD: RefCell<Option<(usize, Vec<Arc<Session>>)>> = const { RefCell::new(None) };
 }
 
-/// From now on what this thread sends is not written by and by, until `holder` lets go: soon, and
-/// before the thread waits for anything. What another one held, which ended without letting go, is written.
+/// From now on what this thread sends is kept back until `holder` lets go: soon, and before the thread
+/// waits for anything. What another one held, which ended without letting go, is written.
 pub fn hold(holder: usize) {
     if holder_here() != Some(holder) {
         let_go();
@@ -36,7 +37,8 @@ pub fn let_go() {
     }
 }
 
-/// Keeps a connection for later; false when this thread does not hold, or so many frames wait.
+/// Keeps a connection for later; false when this thread does not hold, or so many small frames wait. To
+/// write many bytes takes a while, and whoever lets go has no lock of Python's meanwhile.
 pub(super) fn keep(session: &Session, most: usize) -> bool {
     HELD.with_borrow_mut(|held| {
         let Some((_, held)) = held else { return false };
@@ -44,6 +46,10 @@ pub(super) fn keep(session: &Session, most: usize) -> bool {
         if !known {
             held.extend(session.me.upgrade());
         }
-        session.is_foreign() || session.outbox.lock().frames < most
+        if session.is_foreign() {
+            return true;
+        }
+        let outbox = session.outbox.lock();
+        outbox.frames < most || outbox.queued > BULK
     })
 }

@@ -13,7 +13,7 @@ use crate::node::outbox::Outbox;
 use crate::sync::MutexGuard;
 
 /// So many bytes are enough for a write of their own,
-const BULK: usize = 128 * 1024;
+pub(super) const BULK: usize = 128 * 1024;
 /// or so many frames: who runs them would otherwise have nothing to do meanwhile.
 const MANY: usize = 64;
 /// Fewer are not worth one.
