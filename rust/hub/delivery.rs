@@ -80,10 +80,7 @@ impl<P: Clone, L> Hub<P, L> {
         if cast && !oneway {
             let names = workers.iter().filter_map(|key| Some(self.peers.get(*key)?.name.clone()));
             let targets = Targets(names.collect()).frame(id).into();
-            match may_wait(hurried(frame, now), now) {
-                true => self.send_later(from, targets, out),
-                false => self.send(from, targets, out),
-            }
+            self.send_part(from, targets, may_wait(hurried(frame, now), now), out);
         }
         let workers = self.without_mute(from, workers, frame, out);
         if workers.is_empty() {
@@ -303,12 +300,9 @@ impl<P: Clone, L> Hub<P, L> {
         };
         let frame = Frame { id: route.caller_id, flags, fields, body, ..frame };
         let message = Message { frame, rest };
+        // The caller of a cast waits for the last.
         let more = self.routes.is_taken(route.caller, route.caller_id);
-        match more && may_wait(route.hurried, now) {
-            // The caller of a cast waits for the last.
-            true => self.send_later(route.caller, message, out),
-            false => self.send(route.caller, message, out),
-        }
+        self.send_part(route.caller, message, more && may_wait(route.hurried, now), out);
     }
 
     /// Forgets a route, and gives back what it still counts for.

@@ -310,10 +310,17 @@ impl<P: Clone, L> Hub<P, L> {
         }
     }
 
-    /// Sends what the peer can do nothing with before it gets more.
-    pub(super) fn send_later(&self, to: PeerKey, frame: Message<L>, out: &mut Vec<Action<P, L>>) {
+    /// Sends what may `wait` until the peer gets more, as it can do nothing with it before.
+    pub(super) fn send_part(
+        &self,
+        to: PeerKey,
+        part: Message<L>,
+        wait: bool,
+        out: &mut Vec<Action<P, L>>,
+    ) {
         if let Some(peer) = self.peers.get(to) {
-            out.push(Action::SendLater(peer.handle.clone(), frame));
+            let action = if wait { Action::SendLater } else { Action::Send };
+            out.push(action(peer.handle.clone(), part));
         }
     }
 
