@@ -13,7 +13,14 @@ from sites import Site
 from worlds import World
 
 from daffi import callback
-from daffi.exceptions import CallTimeout, DaffiError, Evicted, MessageTooLarge, TransmissionFailure
+from daffi.exceptions import (
+    CallTimeout,
+    DaffiError,
+    Evicted,
+    MessageTooLarge,
+    Overloaded,
+    TransmissionFailure,
+)
 
 SIZE = 3_000_000
 reused = bytearray(SIZE)
@@ -133,8 +140,9 @@ async def test_who_shares_a_stream_hears_that_it_was_given_up(
         with pytest.raises(DaffiError) as caught:
             await sent.result()
         failed.append(caught.type)
-    # On a busy machine the second may be the first to find that its time is over.
-    assert CallTimeout in failed
+    # On a busy machine the second may be the first to find that its time is over: its item had no
+    # credit yet.
+    assert {CallTimeout, Overloaded} & set(failed)
     # The worker hears it too, and drops what waits.
     await world.until(lambda: not site.worker.stats()["streams"])
     gate.open()
