@@ -79,9 +79,9 @@ fn shortly_before_it_is_too_late_no_answer_waits_for_another() {
         world.say(worker, answer(leg.id));
         assert_eq!(hurried(&world, "c"), [nth == 1]);
         world.forget();
-        world.wait(Duration::from_millis(4950));
+        world.wait(Duration::from_millis(4600));
     }
-    world.say(caller, Frame { id: 5, ..timed(Duration::from_millis(50)) });
+    world.say(caller, Frame { id: 5, ..timed(Duration::from_millis(400)) });
     assert_eq!(hurried(&world, "c"), [true]);
 }
 

@@ -349,7 +349,13 @@ async fn half_of_the_calls_that_a_loop_makes_leave_before_it_lets_go() {
         let_go();
         site.holds(60).await;
         drop(site.take_held());
-        for call in &calls {
+        hold(1);
+        let large: Vec<_> = (0..40).map(|_| site.start("hold", &[0; 20_000])).collect();
+        assert!(site.caller.stats().bytes_queued > 800_000, "many bytes wait for the end");
+        let_go();
+        site.holds(40).await;
+        drop(site.take_held());
+        for call in calls.iter().chain(&large) {
             site.outcome(&call.slot).await.unwrap_err();
         }
     }
