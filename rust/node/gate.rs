@@ -20,8 +20,9 @@ const SPIN_CAST: Duration = Duration::from_micros(400);
 const SLOW: u32 = 2;
 /// How many tries are judged at once, and how many after they have paid.
 const WINDOW: (u32, u32) = (256, 32);
-/// For how many calls the gate is shut where they have not paid: 32 times the gap, which doubles.
-const GAP: (u32, u32) = (64, 1024);
+/// For how many calls the gate is shut where they have not paid: 32 times the gap, which doubles. The
+/// first is short, as a bad moment need not be the rule.
+const GAP: (u32, u32) = (8, 1024);
 const SHUT: u32 = 32;
 /// A spin that lost the processor counts as so many: who yields to a busy process waits for long.
 const LOST: u32 = 16;
