@@ -28,7 +28,7 @@ struct Watch {
 /// When to look at the clock. The connections of a process do so in groups, each in a moment of its
 /// own: what looks after a thousand of them wakes up a few times a second, and never for long.
 fn ticks() -> Interval {
-    const GROUPS: u32 = 8;
+    const GROUPS: u32 = 4;
     static FIRST: OnceLock<Instant> = OnceLock::new();
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let group = NEXT.fetch_add(1, Ordering::Relaxed) % GROUPS;
