@@ -71,6 +71,9 @@ class Completions:
         wake: Callable[[], object] | None = None,
     ) -> Completions: ...
     def fileno(self) -> int: ...
+    def selector(self) -> int | None:
+        """Another file to watch, if a loop that watches files may read connections by itself."""
+
     def drain(self) -> list[tuple[Context, Callable[[Any], object], Any]]:
         """What is to be run now. What is sent until `let_go` leaves with that, in one write."""
 

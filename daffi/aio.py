@@ -78,6 +78,8 @@ class _Turns:
         try:
             # In a context of its own, not in that of whoever calls first.
             Context().run(loop.add_reader, self.completions.fileno(), self._turn)
+            if (selector := self.completions.selector()) is not None:
+                Context().run(loop.add_reader, selector, self._turn)
         except NotImplementedError:  # a loop that can't watch files, as on Windows
             wake = partial(loop.call_soon_threadsafe, self._turn)
             self.completions = Completions(loop, loop.call_soon, wake=wake)

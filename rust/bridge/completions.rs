@@ -5,6 +5,8 @@
 //! it; what that sends leaves with few writes for each connection.
 
 use std::collections::VecDeque;
+#[cfg(target_os = "linux")]
+use std::os::fd::{AsFd, AsRawFd};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Instant;
@@ -21,7 +23,7 @@ use super::mailbox::Delivered;
 use super::process;
 use super::reception::Reception;
 use super::ticket::Ticket;
-use crate::node::{self, Incoming, Wake};
+use crate::node::{self, Incoming, LoopReader, Wake};
 use crate::sync::Mutex;
 
 /// One turn takes no more events than this; others get theirs in between.
@@ -46,6 +48,8 @@ pub(super) enum Event {
 pub(super) struct Queue {
     state: Mutex<State>,
     bell: Bell,
+    /// What it reads by itself, if it can.
+    pub(super) reader: Option<Arc<LoopReader>>,
     deadlines: Arc<Deadlines>,
     /// Calls of ours that have not ended: how many, and which.
     open: AtomicUsize,
@@ -136,8 +140,10 @@ impl Completions {
         waiter: Option<Py<PyAny>>,
         wake: Option<Py<PyAny>>,
     ) -> PyResult<Self> {
+        let watches = waiter.is_none() && wake.is_none();
         let queue = Arc::new(Queue {
             state: Mutex::default(),
+            reader: watches.then(LoopReader::new).and_then(Result::ok),
             bell: Bell::new(wake, process::current().memory())?,
             deadlines: Arc::default(),
             open: AtomicUsize::new(0),
@@ -151,10 +157,24 @@ impl Completions {
         self.queue.bell.fileno()
     }
 
+    /// What the loop watches besides, if anything.
+    fn selector(&self) -> Option<i32> {
+        #[cfg(target_os = "linux")]
+        return self.queue.reader.as_ref().map(|reader| reader.selector().as_fd().as_raw_fd());
+        #[cfg(not(target_os = "linux"))]
+        None
+    }
+
     /// What is to be run now: `context.run(function, argument)` for each. `let_go` comes after it.
     fn drain<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyList>> {
         let (py, this) = (slf.py(), slf.get());
         this.queue.bell.clear();
+        // What comes from now on is seen here, or when this drain ends.
+        this.queue.state.lock().rung = true;
+        let reader = this.queue.reader.as_ref().filter(|reader| !reader.is_idle());
+        if let Some(reader) = reader {
+            py.detach(|| reader.read());
+        }
         node::hold(this.holder());
         let ready = PyList::empty(py);
         let events: Vec<Event> = {
@@ -175,6 +195,9 @@ impl Completions {
                     }
                 }
                 Event::Job(reception, incoming) => {
+                    if let (true, Some(reader)) = (jobs.is_empty(), &this.queue.reader) {
+                        incoming.origin().lend_to(reader);
+                    }
                     let job = Job::new(Delivered { incoming, post: reception.post() });
                     let job = job.of(Arc::clone(&reception), slf.clone().unbind());
                     let open = |(other, list): &&(Arc<Reception>, Bound<'py, PyList>)| {
@@ -221,6 +244,9 @@ impl Completions {
         };
         drop(events);
         self.queue.deadlines.close();
+        if let Some(reader) = &self.queue.reader {
+            reader.close();
+        }
         let calls = std::mem::take(&mut self.queue.calls.lock().tickets);
         calls.iter().filter_map(Weak::upgrade).for_each(|ticket| ticket.abandon(py));
     }

@@ -9,7 +9,7 @@ use pyo3::types::PyDict;
 use super::loan::Loan;
 use super::wait::Waitable;
 use super::{errors, payload};
-use crate::node::{Lost, Message, Parts, Pending, Reading, STRANDED};
+use crate::node::{LoopReader, Lost, Message, Parts, Pending, Reading, STRANDED};
 use crate::wire::{Failure, FailureKind};
 
 /// When a call was made, and when waiting for it ends.
@@ -123,6 +123,10 @@ impl Waitable for Outgoing {
 
     fn reading(&self) -> Option<Reading> {
         self.pending.reading()
+    }
+
+    fn lend_to(&self, reader: &Arc<LoopReader>) {
+        self.pending.lend_to(reader);
     }
 
     fn finish(&mut self, py: Python<'_>) -> PyResult<Py<PyAny>> {

@@ -17,7 +17,7 @@ use pyo3::prelude::*;
 use super::job::Job;
 use super::mailbox::{Delivered, Seat};
 use super::{memory, process};
-use crate::node::{Bell, Reading, Wake};
+use crate::node::{Bell, LoopReader, Reading, Wake};
 
 /// How long Python's signal handlers may be kept waiting.
 pub(super) const SLICE: Duration = Duration::from_millis(100);
@@ -112,6 +112,9 @@ pub(super) trait Waitable: Send {
     fn reading(&self) -> Option<Reading> {
         None
     }
+
+    /// Has the loop that waits for it read what comes, where that may pay.
+    fn lend_to(&self, _reader: &Arc<LoopReader>) {}
 
     /// What came of it.
     fn finish(&mut self, py: Python<'_>) -> PyResult<Py<PyAny>>;

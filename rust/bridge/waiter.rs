@@ -63,6 +63,9 @@ impl<'a, 'py> Waiter<'a, 'py> {
         match self {
             Self::Thread => wait(py, Waiting { what, seat: Seat::take_place(chain) }),
             Self::Loop(completions, ticket) => {
+                if let Some(reader) = &completions.get().queue.reader {
+                    what.lend_to(reader);
+                }
                 let completions = completions.clone().unbind();
                 Ok(Call::new(py, completions, ticket, what, convert)?.into_any())
             }

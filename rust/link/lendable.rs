@@ -13,7 +13,7 @@ use socket2::SockRef;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-use super::{Bell, Trust};
+use super::{Bell, Selector, Trust};
 
 /// A socket that the runtime watches through epolls in between, one for each direction, so that it
 /// can be made to look away: from what comes while reading is lent, and from room to write while
@@ -127,6 +127,15 @@ impl Lendable {
             true => self.input.look_away(&self.socket),
             false => self.input.look_for(&self.socket, EventFlags::IN),
         }
+    }
+
+    /// Has the selector tell of what there is to read, as long as there is, or not any more.
+    pub(super) fn select(&self, selector: &Selector, tell: bool) -> io::Result<()> {
+        match tell {
+            true => epoll::add(selector, &self.socket, EventData::new_u64(0), EventFlags::IN)?,
+            false => epoll::delete(selector, &self.socket)?,
+        }
+        Ok(())
     }
 
     /// Sleeps until there is something to read, the bell rings, or the time is over.

@@ -12,6 +12,7 @@
 //! | `socket` | plain TCP and Unix sockets as links |
 //! | `lendable` | sockets that a thread may wait for in place of the runtime, on Linux |
 //! | `bell` | gets such a thread out of its wait |
+//! | `selector` | tells an event loop of such sockets |
 //! | `receive` | reading into a buffer and into memory of its own at once |
 //! | `parting` | last words, and waiting until they were heard |
 //! | `tls` | TLS as a link around a link |
@@ -27,6 +28,7 @@ mod lendable;
 mod listener;
 mod parting;
 mod receive;
+mod selector;
 mod socket;
 #[cfg(test)]
 mod tests;
@@ -48,6 +50,7 @@ pub use error::LinkError;
 pub use listener::Listener;
 pub use parting::{part, part_early, write_all};
 pub use receive::receive;
+pub use selector::Selector;
 pub use socket::Socket;
 pub use socket2::MaybeUninitSlice;
 pub use tls::{ClientTls, ServerTls};
@@ -84,8 +87,8 @@ pub const MAX_SLICES: usize = 1024;
 /// 6. A thread may wait in place of the task that polls. `make_lendable`, called once by that task,
 ///    says whether the link knows how; what was polled before is to be polled anew. (L) Between
 ///    `lend` and `take_back`, `poll_readable` need not tell of what comes; after it, it tells again,
-///    of what is there already too. `try_read` finds what is there at any time, told or not, and
-///    `await_readable` wakes up for it, and for `close`. (O) It reads until `WouldBlock` before it
+///    of what is there already too. `try_read` finds what is there at any time, told or not;
+///    `await_readable` wakes up for it, and for `close`, and a selector tells of both. (O) It reads until `WouldBlock` before it
 ///    sleeps and before it takes back, so that nothing is left inside a link around a link: that
 ///    one passes the four on, or leaves them as they are. Where `keeps_nothing`, a read that did not
 ///    fill its room will do: should there be more, sleeping and taking back both see that.
@@ -130,6 +133,11 @@ pub trait Link: Send + Sync + Debug {
     /// While lent: sleeps until reading may succeed, the bell rings, or so much time is over. May
     /// wake up for less.
     fn await_readable(&self, _bell: &Bell, _most: Duration) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// While lent: has the selector tell of what comes, or not any more.
+    fn select(&self, _selector: &Selector, _tell: bool) -> io::Result<()> {
         Err(io::ErrorKind::Unsupported.into())
     }
 

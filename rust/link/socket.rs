@@ -14,7 +14,7 @@ use tokio::net::UnixStream;
 
 use super::{Address, Link, Trust};
 #[cfg(target_os = "linux")]
-use super::{Bell, lendable::Lendable};
+use super::{Bell, Selector, lendable::Lendable};
 
 /// Unix sockets are quick only with buffers of this size, in bytes; TCP tunes its own.
 #[cfg(unix)]
@@ -252,6 +252,14 @@ impl Link for Socket {
     fn await_readable(&self, bell: &Bell, most: Duration) -> io::Result<()> {
         match &*self.stream() {
             Stream::Lendable(stream) => stream.wait(bell, most),
+            _ => Err(ErrorKind::Unsupported.into()),
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    fn select(&self, selector: &Selector, tell: bool) -> io::Result<()> {
+        match &*self.stream() {
+            Stream::Lendable(stream) => stream.select(selector, tell),
             _ => Err(ErrorKind::Unsupported.into()),
         }
     }

@@ -1,7 +1,7 @@
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 
-use super::Session;
+use super::{LoopReader, Session};
 use crate::link::Bell;
 
 /// After so many calls in a row that were alone, the thread that waits reads by itself.
@@ -35,6 +35,13 @@ impl Origin {
     /// Whether both are the same connection.
     pub fn is(&self, other: &Self) -> bool {
         self.0.ptr_eq(&other.0)
+    }
+
+    /// Has an event loop read more from there, where that may pay.
+    pub fn lend_to(&self, reader: &Arc<LoopReader>) {
+        if let Some(session) = self.0.upgrade() {
+            session.lend_to(reader);
+        }
     }
 
     /// What there is to read while waiting for more from there.

@@ -5,6 +5,7 @@
 //! | `session/writing` | rule 1: who writes, and until when |
 //! | `session/reading` | rule 2: who reads, and who gets what came |
 //! | `session/leading` | rule 2: threads that read while they wait |
+//! | `session/looping` | rule 2: event loops that read in their turns |
 //! | `session/driving` | the connection's task: readiness, heartbeats, peers that stand still |
 //! | `session/ending` | rule 3: goodbyes, and the end |
 //! | `session/holding` | several messages of one thread, in one write |
@@ -21,8 +22,8 @@
 //!    the task looks every millisecond or two, lets them go on, and writes.
 //! 2. **Reading.** Whoever holds the inbox reads, and hands out what came before letting go, so
 //!    that messages are handed out in the order in which they came. That is the task of the
-//!    connection, or where the link can be lent a thread that waits for an answer and has taken the
-//!    lease; the link tells one of the two. Without a lease the task is always told, so heartbeats,
+//!    connection, or where the link can be lent a thread that waits for an answer, or an event loop,
+//!    that has taken the lease; the link tells one of the two. Without a lease the task is always told, so heartbeats,
 //!    pushes and silence are heard of. Reading may make a link hold bytes back, so whoever reads
 //!    lets it go on with them.
 //! 3. **The end** comes once, whoever finds it first; the first reason counts. Everybody else only
@@ -36,6 +37,7 @@ mod driving;
 mod ending;
 mod holding;
 mod leading;
+mod looping;
 mod reading;
 mod writing;
 
@@ -49,6 +51,8 @@ use tokio::sync::Notify;
 use ending::Ending;
 pub(super) use ending::explain;
 pub use holding::{hold, holder_here, let_go};
+use looping::Loan;
+pub use looping::LoopReader;
 
 use super::gate::Gates;
 use super::inbox::Inbox;
@@ -111,8 +115,10 @@ pub struct Session {
     /// A thread would read in place of the task, which then finds out whether the link can be lent.
     asked: AtomicBool,
     lending: OnceLock<Option<Handle>>,
-    /// A thread reads in place of the task.
+    /// A thread or an event loop reads in place of the task.
     leased: AtomicBool,
+    /// It is an event loop.
+    loan: Mutex<Option<Loan>>,
     gates: Gates,
     /// It will be flushed in a moment.
     later: AtomicBool,
@@ -169,6 +175,7 @@ impl Session {
             asked: AtomicBool::new(false),
             lending: OnceLock::new(),
             leased: AtomicBool::new(false),
+            loan: Mutex::default(),
             gates: Gates::default(),
             later: AtomicBool::new(false),
             why: Mutex::default(),

@@ -1,7 +1,6 @@
 //! Questions to the server.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use tokio::sync::Notify;
 
@@ -82,13 +81,9 @@ impl Client {
     async fn ask_once(&self, question: &Question) -> Result<Result<Message, Failure>, Failure> {
         let (wake, slot) = Asked::slot();
         let message = Frame::new(Kind::Ask, 0).with_body(question.encode()).into();
-        let (id, _) = self.begin(message, Arc::clone(&slot), true, false)?;
+        let (id, ..) = self.begin(message, Arc::clone(&slot), true, false)?;
         let asked = Asked { pending: self.pending(id, slot, Kind::Ask), wake };
         Ok(asked.outcome().await)
-    }
-
-    fn pending(&self, id: u64, slot: Arc<Slot>, kind: Kind) -> Pending {
-        Pending { client: self.me.clone(), id, slot, kind, began: Instant::now(), alone: None }
     }
 
     /// Everybody, asked for page by page.

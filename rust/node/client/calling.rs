@@ -8,7 +8,9 @@ use bytes::Bytes;
 
 use super::{Client, Inner};
 use crate::hub::Lost;
-use crate::node::{Large, Message, Pace, Reading, SOLO, STRANDED, Session, Slot, Source, Wake};
+use crate::node::{
+    Large, LoopReader, Message, Origin, Pace, Reading, SOLO, STRANDED, Session, Slot, Source, Wake,
+};
 use crate::wire::{
     Failure, FailureKind, FieldsBuilder, Flags, Format, Frame, Key, Kind, MAX_FIELDS, MAX_NAME, Ran,
 };
@@ -52,9 +54,14 @@ impl Client {
         let slot = Slot::new(wake, cast);
         let nested = call.chain != 0;
         let message = self.message(call, kind)?;
-        let (id, alone) = self.begin(message, Arc::clone(&slot), false, nested)?;
-        let (client, began) = (self.me.clone(), Instant::now());
-        Ok(Pending { client, id, slot, kind, began, alone })
+        let (id, origin, alone) = self.begin(message, Arc::clone(&slot), false, nested)?;
+        Ok(Pending { origin, alone, ..self.pending(id, slot, kind) })
+    }
+
+    /// A call that was begun just now.
+    pub(super) fn pending(&self, id: u64, slot: Arc<Slot>, kind: Kind) -> Pending {
+        let (client, began, origin) = (self.me.clone(), Instant::now(), Origin::default());
+        Pending { client, id, slot, kind, began, origin, alone: false }
     }
 
     pub(super) fn begin(
@@ -63,7 +70,7 @@ impl Client {
         slot: Arc<Slot>,
         free: bool,
         nested: bool,
-    ) -> Result<(u64, Option<Arc<Session>>), Failure> {
+    ) -> Result<(u64, Origin, bool), Failure> {
         let mut inner = self.inner.lock();
         inner.check(nested)?;
         inner.check_pickle(&message.frame)?;
@@ -77,13 +84,13 @@ impl Client {
         inner.solo = if inner.calls.len() == 1 { inner.solo.saturating_add(1) } else { 0 };
         let alone = inner.solo >= SOLO;
         let (Some(session), Some(message)) = (inner.session.clone(), now) else {
-            return Ok((id, None));
+            return Ok((id, Origin::default(), false));
         };
         session.put(message);
         let under_way = inner.calls.len();
         drop(inner);
         session.flush_call(under_way);
-        Ok((id, Some(session).filter(|_| alone)))
+        Ok((id, Origin::new(&session), alone))
     }
 
     /// Makes a call that nobody waits for. Where it can't be sent at once it waits in the table of
@@ -124,9 +131,7 @@ impl Client {
             // Credit comes for what has left.
             session.flush(Pace::Now);
         }
-        let client = self.me.clone();
-        let began = Instant::now();
-        Ok(Posted::Waits(Pending { client, id, slot, kind: Kind::Call, began, alone: None }))
+        Ok(Posted::Waits(self.pending(id, slot, Kind::Call)))
     }
 
     /// Sends what waited for credit or for the connection. What comes back is to be told, once
@@ -227,8 +232,10 @@ pub struct Pending {
     pub slot: Arc<Slot>,
     pub(super) kind: Kind,
     pub(super) began: Instant,
-    /// The connection that it went out on, when it has been the only call for a while.
-    pub(super) alone: Option<Arc<Session>>,
+    /// The connection that it went out on, if it did so at once.
+    pub(super) origin: Origin,
+    /// It is the only call, as those before it were.
+    pub(super) alone: bool,
 }
 
 impl Pending {
@@ -263,7 +270,13 @@ impl Pending {
 
     /// What there is to read while waiting for it, if that may pay.
     pub fn reading(&self) -> Option<Reading> {
-        self.alone.clone().map(|session| Reading { session, cast: self.slot.cast })
+        let reading = self.origin.reading().filter(|_| self.alone)?;
+        Some(Reading { cast: self.slot.cast, ..reading })
+    }
+
+    /// Has an event loop read what comes, where that may pay.
+    pub fn lend_to(&self, reader: &Arc<LoopReader>) {
+        self.origin.lend_to(reader);
     }
 
     /// The same for a stream, whose items are many: whether it is the only call now.

@@ -132,6 +132,7 @@ impl Session {
     /// Whether somebody wants it to end, and how that is.
     pub(super) async fn is_to_end(self: &Arc<Self>) -> Option<Over> {
         let ending = self.why.lock().clone()?;
+        self.call_in();
         Some(match ending {
             Ending::Cut(why) => Over::Gone(why),
             Ending::Said(why) => Over::Said(why),
@@ -164,6 +165,7 @@ impl Session {
 
     /// The last thing that happens to a connection.
     pub(super) async fn wind_up(self: &Arc<Self>, over: Over) {
+        self.call_in();
         let over = match (over, &*self.why.lock()) {
             // Whoever noted a reason may have closed the link, or read what came before its end.
             (Over::Gone(_), Some(Ending::Cut(why) | Ending::Said(why) | Ending::Farewell(why))) => {

@@ -30,7 +30,7 @@ use std::time::Instant;
 use tokio::runtime::{EnterGuard, Handle};
 
 use super::Session;
-use super::reading::Leader;
+use super::reading::{Leader, READS};
 use crate::link::Bell;
 use crate::node::gate::Spun;
 
@@ -43,35 +43,46 @@ struct Lease<'a> {
 
 impl<'a> Lease<'a> {
     fn take(session: &'a Session) -> Option<Self> {
-        if session.is_foreign() || session.why.lock().is_some() {
-            return None;
-        }
-        let Some(runtime) = session.lending.get() else {
-            session.asked.store(true, Ordering::Release);
-            session.kick.notify_one();
-            return None;
-        };
-        let runtime = runtime.as_ref()?.enter();
-        if session.leased.swap(true, Ordering::AcqRel) {
-            return None;
-        }
-        if !session.link.lend() {
-            session.leased.store(false, Ordering::Release);
-            return None;
-        }
+        let runtime = session.take_lease()?.enter();
         Some(Self { session, _runtime: runtime })
     }
 }
 
 impl Drop for Lease<'_> {
     fn drop(&mut self) {
-        // In this order: who leads next must not be taken the link away from.
-        self.session.link.take_back();
-        self.session.leased.store(false, Ordering::Release);
+        self.session.give_back();
     }
 }
 
 impl Session {
+    /// Takes reading from the task, where that can be done now, until it is given back. What comes
+    /// back is the runtime of the task.
+    pub(super) fn take_lease(&self) -> Option<&Handle> {
+        if self.is_foreign() || self.why.lock().is_some() {
+            return None;
+        }
+        let Some(runtime) = self.lending.get() else {
+            self.asked.store(true, Ordering::Release);
+            self.kick.notify_one();
+            return None;
+        };
+        let runtime = runtime.as_ref()?;
+        if self.leased.swap(true, Ordering::AcqRel) {
+            return None;
+        }
+        if !self.link.lend() {
+            self.leased.store(false, Ordering::Release);
+            return None;
+        }
+        Some(runtime)
+    }
+
+    pub(super) fn give_back(&self) {
+        // In this order: who leads next must not be taken the link away from.
+        self.link.take_back();
+        self.leased.store(false, Ordering::Release);
+    }
+
     /// Makes the link lendable if somebody asked for that. Called by the task, between two waits.
     pub(super) fn prepare_to_lend(&self) {
         if self.asked.load(Ordering::Acquire) {
@@ -90,7 +101,8 @@ impl Session {
         mut done: impl FnMut() -> bool,
     ) -> bool {
         let Some(mut lease) = Lease::take(self) else { return false };
-        let mut leader = Leader { once: self.link.keeps_nothing(), ..Leader::default() };
+        let once = self.link.keeps_nothing();
+        let mut leader = Leader { once, most: READS, wanted: Vec::new() };
         let began = Instant::now();
         let spins = self.gates.of(cast).open();
         let spin = spins.unwrap_or_default();

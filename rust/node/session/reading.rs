@@ -12,7 +12,7 @@ use crate::sync::MutexGuard;
 use crate::wire::{Credit, Failure, FailureKind, Kind, Ran, WireError};
 
 /// How many reads one turn of the task takes before others get theirs.
-const READS: usize = 32;
+pub(super) const READS: usize = 32;
 
 impl Session {
     /// Reads what is there and hands it out. True when there may be more.
@@ -27,8 +27,9 @@ impl Session {
         mut take: impl FnMut() -> Option<MutexGuard<'a, Inbox>>,
         mut leader: Option<&mut Leader>,
     ) -> Result<bool, Over> {
-        let once = leader.as_ref().is_some_and(|leader| leader.once);
-        for _ in 0..READS {
+        let (once, most) =
+            leader.as_ref().map_or((false, READS), |leader| (leader.once, leader.most));
+        for _ in 0..most {
             let Some(mut inbox) = take() else { return Ok(false) };
             let found = inbox
                 .read(&*self.link)
@@ -192,10 +193,11 @@ impl Session {
 }
 
 /// A thread that reads in place of the task.
-#[derive(Default)]
 pub(super) struct Leader {
     /// A read that took all there was will do, without another one that finds nothing.
     pub(super) once: bool,
+    /// How many reads one turn takes.
+    pub(super) most: usize,
     /// Large messages that have begun. To get memory for them may take the thread a while: it does
     /// that when it does not lead.
     pub(super) wanted: Vec<Wanted>,
