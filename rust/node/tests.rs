@@ -14,6 +14,7 @@ mod gate;
 #[cfg(target_os = "linux")]
 mod leading;
 mod leaving;
+mod looping;
 mod odd;
 mod pickles;
 mod rules;

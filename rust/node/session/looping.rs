@@ -128,13 +128,12 @@ impl Session {
         // No more than once a turn: the selector tells of what is left.
         let mut leader = Leader { once: true, most: 1, wanted: Vec::new() };
         let read = self.read_on(|| Some(self.inbox.lock()), Some(&mut leader));
-        if read.is_err() || !leader.wanted.is_empty() || self.moves_large() {
+        // In this order: what was said counts, not the end that the task finds behind it.
+        let is_over = read.map_err(|over| self.end_as(over)).is_err();
+        if is_over || !leader.wanted.is_empty() || self.moves_large() {
             self.call_in();
         }
         self.reserve(leader.wanted);
-        if let Err(over) = read {
-            self.end_as(over);
-        }
     }
 
     /// Whether a large message is under way, or may be: that would hold up a loop.

@@ -12,12 +12,12 @@ use crate::node::gate::SPIN;
 use crate::node::{Session, gone};
 use crate::wire::{Failure, FailureKind, Frame, Kind, Ran};
 
-fn soon() -> Instant {
+pub(super) fn soon() -> Instant {
     Instant::now() + PATIENCE
 }
 
 /// A session that may be led, and its other end.
-async fn ready((near, far): (Box<dyn Link>, Box<dyn Link>)) -> (Heard, Bare) {
+pub(super) async fn ready((near, far): (Box<dyn Link>, Box<dyn Link>)) -> (Heard, Bare) {
     let heard = Heard::on(near);
     let bell = Bell::new().unwrap();
     let until = soon();
@@ -29,7 +29,7 @@ async fn ready((near, far): (Box<dyn Link>, Box<dyn Link>)) -> (Heard, Bare) {
 }
 
 /// A thread that leads until it is told to stop.
-struct Leader {
+pub(super) struct Leader {
     done: Arc<AtomicBool>,
     bell: Arc<Bell>,
     thread: JoinHandle<bool>,
@@ -37,7 +37,7 @@ struct Leader {
 
 impl Leader {
     /// Begins, and returns once it leads.
-    async fn start(session: &Arc<Session>) -> Self {
+    pub(super) async fn start(session: &Arc<Session>) -> Self {
         let (done, bell) = (Arc::new(AtomicBool::new(false)), Arc::new(Bell::new().unwrap()));
         let looks = Arc::new(AtomicUsize::new(0));
         let thread = spawn_blocking({
@@ -56,17 +56,17 @@ impl Leader {
         Self { done, bell, thread }
     }
 
-    fn stop(&self) {
+    pub(super) fn stop(&self) {
         self.done.store(true, Ordering::SeqCst);
         self.bell.ring();
     }
 
-    async fn led(self) -> bool {
+    pub(super) async fn led(self) -> bool {
         tokio::time::timeout(PATIENCE / 2, self.thread).await.unwrap().unwrap()
     }
 }
 
-fn frame(id: u64) -> Vec<u8> {
+pub(super) fn frame(id: u64) -> Vec<u8> {
     Frame::new(Kind::Answer, id).encode()
 }
 
