@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use std::os::fd::{AsFd, AsRawFd};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
@@ -26,6 +26,8 @@ use super::ticket::Ticket;
 use crate::node::{self, Incoming, LoopReader, Wake};
 use crate::sync::Mutex;
 
+/// Who waits so long for the GIL has lost it to a thread that computes.
+const LOST: Duration = Duration::from_millis(1);
 /// One turn takes no more events than this; others get theirs in between.
 const MOST: usize = 512;
 /// So many calls that came are started together.
@@ -173,7 +175,13 @@ impl Completions {
         this.queue.state.lock().rung = true;
         let reader = this.queue.reader.as_ref().filter(|reader| !reader.is_idle());
         if let Some(reader) = reader {
-            py.detach(|| reader.read());
+            let done = py.detach(|| {
+                reader.read();
+                Instant::now()
+            });
+            if done.elapsed() > LOST {
+                reader.rest();
+            }
         }
         node::hold(this.holder());
         let ready = PyList::empty(py);
@@ -225,7 +233,7 @@ impl Completions {
 
     /// Ends a drain: what was sent meanwhile leaves, and the loop is woken for what came.
     fn let_go(&self, py: Python<'_>) {
-        py.detach(node::let_go);
+        write_held(py);
         let mut state = self.queue.state.lock();
         state.rung = !state.events.is_empty();
         let ring = state.rung;
@@ -335,7 +343,16 @@ fn release(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
 /// Writes what this thread has held back.
 #[pyfunction]
 fn let_go(py: Python<'_>) {
-    py.detach(node::let_go);
+    write_held(py);
+}
+
+/// The GIL is let go of only where it takes a while: a thread that computes then keeps it for 5 ms,
+/// each time.
+fn write_held(py: Python<'_>) {
+    match node::holds_much() {
+        true => py.detach(node::let_go),
+        false => node::let_go(),
+    }
 }
 
 /// Cancels what runs for a call, once that is given up or too late.

@@ -88,10 +88,10 @@ pub const MAX_SLICES: usize = 1024;
 ///    says whether the link knows how; what was polled before is to be polled anew. (L) Between
 ///    `lend` and `take_back`, `poll_readable` need not tell of what comes; after it, it tells again,
 ///    of what is there already too. `try_read` finds what is there at any time, told or not;
-///    `await_readable` wakes up for it, and for `close`, and a selector tells of both. (O) It reads until `WouldBlock` before it
-///    sleeps and before it takes back, so that nothing is left inside a link around a link: that
-///    one passes the four on, or leaves them as they are. Where `keeps_nothing`, a read that did not
-///    fill its room will do: should there be more, sleeping and taking back both see that.
+///    `await_readable` wakes up for it, and for `close`, and a selector tells of both. (O) It reads
+///    until `WouldBlock` before it sleeps and before it takes back, so that nothing is left inside a
+///    link around a link: that one passes the five on, or leaves them as they are. Where
+///    `keeps_nothing` it may leave something unread: sleeping, selectors and taking back see that.
 pub trait Link: Send + Sync + Debug {
     /// Reads into the slices; see rules 1 and 2.
     fn try_read(&self, slices: &mut [MaybeUninitSlice<'_>]) -> io::Result<usize>;

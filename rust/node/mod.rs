@@ -61,7 +61,7 @@ pub use incoming::Incoming;
 pub use read::{Origin, Reading, SOLO};
 pub use server::{Server, ServerOptions};
 pub use session::Pace;
-pub use session::{LoopReader, Session, hold, holder_here, let_go};
+pub use session::{LoopReader, Session, hold, holder_here, holds_much, let_go};
 pub use stats::Counts;
 pub use worker::{Executor, Style};
 

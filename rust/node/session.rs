@@ -23,9 +23,9 @@
 //! 2. **Reading.** Whoever holds the inbox reads, and hands out what came before letting go, so
 //!    that messages are handed out in the order in which they came. That is the task of the
 //!    connection, or where the link can be lent a thread that waits for an answer, or an event loop,
-//!    that has taken the lease; the link tells one of the two. Without a lease the task is always told, so heartbeats,
-//!    pushes and silence are heard of. Reading may make a link hold bytes back, so whoever reads
-//!    lets it go on with them.
+//!    that has taken the lease; the link tells one of the two. Without a lease the task is always
+//!    told, so heartbeats, pushes and silence are heard of. Reading may make a link hold bytes back,
+//!    so whoever reads lets it go on with them.
 //! 3. **The end** comes once, whoever finds it first; the first reason counts. Everybody else only
 //!    notes it and kicks the task; the task says goodbye where that is due, and tells the role
 //!    last, never under a lock of this file.
@@ -41,7 +41,7 @@ mod looping;
 mod reading;
 mod writing;
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Instant;
 
@@ -50,8 +50,8 @@ use tokio::sync::Notify;
 
 use ending::Ending;
 pub(super) use ending::explain;
-pub use holding::{hold, holder_here, let_go};
-use looping::Loan;
+pub use holding::{hold, holder_here, holds_much, let_go};
+use looping::Lent;
 pub use looping::LoopReader;
 
 use super::gate::Gates;
@@ -117,8 +117,8 @@ pub struct Session {
     lending: OnceLock<Option<Handle>>,
     /// A thread or an event loop reads in place of the task.
     leased: AtomicBool,
-    /// It is an event loop.
-    loan: Mutex<Option<Loan>>,
+    /// The event loop that reads.
+    lent: Mutex<Option<Lent>>,
     gates: Gates,
     /// It will be flushed in a moment.
     later: AtomicBool,
@@ -130,6 +130,8 @@ pub struct Session {
     born: Instant,
     /// Milliseconds since `born`.
     heard: AtomicU64,
+    /// How often in a row something came soon after what came before.
+    lively: AtomicU32,
     said: AtomicU64,
     sent: AtomicU64,
     received: AtomicU64,
@@ -175,7 +177,7 @@ impl Session {
             asked: AtomicBool::new(false),
             lending: OnceLock::new(),
             leased: AtomicBool::new(false),
-            loan: Mutex::default(),
+            lent: Mutex::default(),
             gates: Gates::default(),
             later: AtomicBool::new(false),
             why: Mutex::default(),
@@ -185,6 +187,7 @@ impl Session {
             forks: super::forks(),
             born: Instant::now(),
             heard: AtomicU64::new(0),
+            lively: AtomicU32::new(0),
             said: AtomicU64::new(0),
             sent: AtomicU64::new(0),
             received: AtomicU64::new(0),

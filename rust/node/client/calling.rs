@@ -270,7 +270,7 @@ impl Pending {
 
     /// What there is to read while waiting for it, if that may pay.
     pub fn reading(&self) -> Option<Reading> {
-        let reading = self.origin.reading().filter(|_| self.alone)?;
+        let reading = self.alone.then(|| self.origin.reading()).flatten()?;
         Some(Reading { cast: self.slot.cast, ..reading })
     }
 

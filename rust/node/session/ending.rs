@@ -115,7 +115,7 @@ impl Session {
         self.kick.notify_one();
     }
 
-    /// The same for an end that a thread met which reads in place of the task.
+    /// The same for an end that somebody met who reads in place of the task.
     pub(super) fn end_as(&self, over: Over) {
         let mut why = self.why.lock();
         match (&*why, over) {
@@ -165,6 +165,9 @@ impl Session {
 
     /// The last thing that happens to a connection.
     pub(super) async fn wind_up(self: &Arc<Self>, over: Over) {
+        let (Over::Gone(why) | Over::Said(why) | Over::Farewell(why)) = &over;
+        // From here on nobody else reads.
+        self.why.lock().get_or_insert_with(|| Ending::Cut(why.clone()));
         self.call_in();
         let over = match (over, &*self.why.lock()) {
             // Whoever noted a reason may have closed the link, or read what came before its end.
@@ -181,7 +184,6 @@ impl Session {
                 why
             }
         };
-        self.why.lock().get_or_insert_with(|| Ending::Cut(why.clone()));
         self.outbox.lock().close();
         self.idle.notify_waiters();
         self.link.close();

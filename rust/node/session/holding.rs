@@ -10,6 +10,9 @@ use std::sync::Arc;
 use super::writing::BULK;
 use super::{Pace, Session};
 
+/// More connections than this are many to write to.
+const SEVERAL: usize = 4;
+
 thread_local! {
     /// Who holds on this thread, and the connections with something to write.
     static HELD: RefCell<Option<(usize, Vec<Arc<Session>>)>> = const { RefCell::new(None) };
@@ -27,6 +30,15 @@ pub fn hold(holder: usize) {
 /// Who holds on this thread.
 pub fn holder_here() -> Option<usize> {
     HELD.with_borrow(|held| held.as_ref().map(|(holder, _)| *holder))
+}
+
+/// Whether it takes a while to write what is held back.
+pub fn holds_much() -> bool {
+    HELD.with_borrow(|held| {
+        held.as_ref().is_some_and(|(_, held)| {
+            held.len() > SEVERAL || held.iter().any(|session| session.outbox.lock().queued > BULK)
+        })
+    })
 }
 
 /// Writes what was held back. Nothing happens where nothing was.

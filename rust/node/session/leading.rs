@@ -3,7 +3,7 @@
 //! Nobody sleeps through what it waits for:
 //!
 //! - **What comes over the connection.** The link tells the task, unless it is lent. It is lent
-//!   only while a [`Lease`] lives, whose owner sleeps until there is something to read, reads until
+//!   to an event loop (see `looping`), or while a [`Lease`] lives, whose owner sleeps until there is something to read, reads until
 //!   nothing is left inside the link before it sleeps again, and gives it back by every exit, a panic
 //!   included. The link then tells the task of what is there already. The task may still read
 //!   beside the leader, for something it heard of before: the inbox is read by one at a time.

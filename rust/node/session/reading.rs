@@ -46,7 +46,7 @@ impl Session {
                     once && !full
                 }
             };
-            self.heard.store(self.now(), Ordering::Relaxed);
+            self.heard_now();
             self.hand_out(inbox, leader.as_deref_mut())?;
             self.push_on();
             if all {
@@ -192,7 +192,7 @@ impl Session {
     }
 }
 
-/// A thread that reads in place of the task.
+/// Who reads in place of the task: a thread, or an event loop.
 pub(super) struct Leader {
     /// A read that took all there was will do, without another one that finds nothing.
     pub(super) once: bool,

@@ -16,7 +16,7 @@ use crate::wire::{Failure, FailureKind, Frame, Kind, Ran};
 /// Long enough for a connection to be called in, and far from patience.
 const SOON: Duration = Duration::from_secs(2);
 
-/// Has a loop read this connection, on which something came just now.
+/// Has a loop read this connection, on which much comes.
 async fn lend(heard: &mut Heard, bare: &Bare, reader: &Arc<LoopReader>) {
     let until = soon();
     while reader.is_idle() {
@@ -92,9 +92,11 @@ async fn nobody_else_reads_meanwhile_and_a_loop_not_too_many() {
     let until = soon();
     // All at once, before one of them is called in.
     loop {
-        for (heard, bare) in &mut lent {
-            bare.say(&frame(1)).await;
-            heard.next().await;
+        for _ in 0..10 {
+            for (heard, bare) in &mut lent {
+                bare.say(&frame(1)).await;
+                heard.next().await;
+            }
         }
         for (heard, _) in &lent {
             heard.session.lend_to(&reader);
