@@ -72,7 +72,8 @@ class Completions:
     ) -> Completions: ...
     def fileno(self) -> int: ...
     def selector(self) -> int | None:
-        """Another file to watch, if a loop that watches files may read connections by itself."""
+        """Another file to watch: connections that the loop reads by itself, in `drain`. None where
+        it does not."""
 
     def drain(self) -> list[tuple[Context, Callable[[Any], object], Any]]:
         """What is to be run now. What is sent until `let_go` leaves with that, in one write."""

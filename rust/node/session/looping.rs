@@ -24,8 +24,8 @@ use crate::link::Selector;
 use crate::node::forks;
 use crate::sync::Mutex;
 
-/// It is lent when so often in a row something came at most that many milliseconds after what came
-/// before.
+/// A connection is lent when so often in a row something came at most so many milliseconds after
+/// what had come before.
 const LIVELY: (u32, u64) = (8, 2);
 /// It is called in when nothing came for so long, or for up to twice that.
 const QUIET: Duration = Duration::from_millis(10);
