@@ -34,10 +34,11 @@ pub fn holder_here() -> Option<usize> {
 
 /// Whether it takes a while to write what is held back.
 pub fn holds_much() -> bool {
+    // A forked child writes nothing of its parent's, whose locks may be held for ever.
+    let bulk = |session: &Session| !session.is_foreign() && session.outbox.lock().queued > BULK;
     HELD.with_borrow(|held| {
-        held.as_ref().is_some_and(|(_, held)| {
-            held.len() > SEVERAL || held.iter().any(|session| session.outbox.lock().queued > BULK)
-        })
+        let Some((_, held)) = held else { return false };
+        held.len() > SEVERAL || held.iter().any(|session| bulk(session))
     })
 }
 

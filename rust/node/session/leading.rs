@@ -2,11 +2,12 @@
 //!
 //! Nobody sleeps through what it waits for:
 //!
-//! - **What comes over the connection.** The link tells the task, unless it is lent. It is lent
-//!   to an event loop (see `looping`), or while a [`Lease`] lives, whose owner sleeps until there is something to read, reads until
-//!   nothing is left inside the link before it sleeps again, and gives it back by every exit, a panic
-//!   included. The link then tells the task of what is there already. The task may still read
-//!   beside the leader, for something it heard of before: the inbox is read by one at a time.
+//! - **What comes over the connection.** The link tells the task, unless it is lent. It is lent to
+//!   an event loop (see `looping`), or while a [`Lease`] lives, whose owner sleeps until there is
+//!   something to read, reads until nothing is left inside the link before it sleeps again, and
+//!   gives it back by every exit, a panic included. The link then tells the task of what is there
+//!   already. The task may still read beside the leader, for something it heard of before: the
+//!   inbox is read by one at a time.
 //! - **What others do to the leader**: hand it its answer, its failure, a call of its chain. They
 //!   do that under a lock and then ring its bell. The leader listens to the bell first and then
 //!   looks, under the same lock, whether something was done: one of the two sees the other.

@@ -116,6 +116,22 @@ async fn nobody_else_reads_meanwhile_and_a_loop_not_too_many() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_loop_that_rests_is_lent_nothing() {
+    let (mut heard, bare) = ready(tcp().await).await;
+    let reader = LoopReader::new().unwrap();
+    lend(&mut heard, &bare, &reader).await;
+    reader.rest();
+    for id in 2..50 {
+        heard.session.lend_to(&reader);
+        assert!(reader.is_idle());
+        bare.say(&frame(id)).await;
+        assert_eq!(heard.next().await.frame.id, id);
+    }
+    // It goes on after a while.
+    lend(&mut heard, &bare, &reader).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_end_is_met() {
     for turns in [true, false] {
         let reader = LoopReader::new().unwrap();
