@@ -301,6 +301,8 @@ async def test_ten_thousand_random_cancels_leave_nothing(place: Place) -> None:
         return len(asyncio.all_tasks()), descriptors, threading.active_count()
 
     await asyncio.gather(*(one() for _ in range(200)))
+    for number in range(300):  # until the loop has read: each connection has descriptors for that
+        assert await place.conn.rpc(timeout=10).add_async(number, 1) == number + 1
     await place.settled()
     tasks, descriptors, threads = counts()
     for _ in range(50):
