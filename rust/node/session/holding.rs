@@ -12,6 +12,9 @@ use super::{Pace, Session};
 
 /// More connections than this are many to write to.
 const SEVERAL: usize = 4;
+/// A loop writes to so many itself when it lets go. Their tasks write to the others: two hundred writes
+/// would hold it up for a millisecond or two.
+const AT_ONCE: usize = 16;
 
 thread_local! {
     /// Who holds on this thread, and the connections with something to write.
@@ -45,8 +48,8 @@ pub fn holds_much() -> bool {
 /// Writes what was held back. Nothing happens where nothing was.
 pub fn let_go() {
     let held = HELD.take();
-    for session in held.into_iter().flat_map(|(_, sessions)| sessions) {
-        session.flush(Pace::Now);
+    for (nth, session) in held.into_iter().flat_map(|(_, sessions)| sessions).enumerate() {
+        session.flush(if nth < AT_ONCE { Pace::Now } else { Pace::Soon });
     }
 }
 

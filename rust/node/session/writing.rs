@@ -42,11 +42,11 @@ impl Session {
     }
 
     fn flush_now(&self, pace: Pace) {
-        if pace == Pace::Soon {
-            self.kick.notify_one();
+        if self.is_foreign() {
             return;
         }
-        if self.is_foreign() {
+        if pace == Pace::Soon {
+            self.kick.notify_one();
             return;
         }
         let mut outbox = self.outbox.lock();

@@ -360,3 +360,31 @@ async fn half_of_the_calls_that_a_loop_makes_leave_before_it_lets_go() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_loop_with_many_connections_writes_to_some_and_their_tasks_to_the_others() {
+    for address in addresses() {
+        let site = Site::new(address, false).await;
+        let named = |at| client(&format!("caller-{at}"), &site.address, Arc::default());
+        let callers: Vec<_> = (0..40).map(named).collect();
+        for caller in &callers {
+            caller.connect(None).await.unwrap();
+        }
+        hold(1);
+        let start = |caller: &Arc<Client>| caller.start(call("hold", b""), Kind::Call, site.wake());
+        let calls: Vec<_> = callers.iter().map(|caller| start(caller).unwrap()).collect();
+        let_go();
+        // No task has had a turn on the only thread.
+        let left = callers.iter().filter(|caller| caller.stats().bytes_queued > 0).count();
+        assert_eq!(left, 24);
+        site.holds(40).await;
+        drop(site.take_held());
+        for call in calls {
+            site.outcome(&call.slot).await.unwrap_err();
+        }
+        for caller in callers {
+            caller.stop(PATIENCE, 0).await;
+        }
+        site.stop().await;
+    }
+}
