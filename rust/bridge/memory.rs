@@ -278,11 +278,7 @@ impl Landed {
     }
 
     fn prefault(&self) {
-        let mut left = pages::PREFAULT_MOST;
-        for part in &self.parts {
-            pages::prefault(part.start, part.len.min(left));
-            left = left.saturating_sub(part.len);
-        }
+        pages::prefault(self.parts.iter().map(|part| (part.start, part.len)));
     }
 
     /// The finished objects.

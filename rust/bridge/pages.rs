@@ -22,13 +22,13 @@ const HUGE_FROM: usize = 4 * 1024 * 1024;
 /// has arrived before anybody is kept for long.
 pub(super) const PREFAULT_FROM: usize = 32 * 1024 * 1024;
 /// More than this does not get them before, in bytes: who announces much has not sent it yet.
-pub(super) const PREFAULT_MOST: usize = 256 * 1024 * 1024;
+const PREFAULT_MOST: usize = 256 * 1024 * 1024;
 /// So many bytes get their pages at a time, and as long as that takes, nothing happens after it:
 /// whoever needs the system's lock of all pages of this process, or the processor, waits for one of
 /// these. Without the breaks an event loop would wait for whole time slices.
 const STEP: usize = 2 * 1024 * 1024;
-/// Where such a step works for longer than this, the rest gets pages of 4 KiB: of those the system
-/// mostly has some left that were in use before. To free them takes longer, but that is once.
+/// Where such a step works for longer than this, the rest gets small pages: of those the system mostly
+/// has some left that were in use before. To free them takes longer, but that is once.
 const SLOW: Duration = Duration::from_millis(2);
 /// So many bytes of those at a time.
 const SMALL_STEP: usize = 512 * 1024;
@@ -44,25 +44,32 @@ pub(super) fn prefer_huge<T>(start: *mut T, len: usize) {
     }
 }
 
-/// Gets the pages under memory now, by a thread that may sleep. Where the system knows no such wish,
-/// before 5.14, it gets them with their first use.
-pub(super) fn prefault<T>(start: *mut T, len: usize) {
+/// Gets the pages under the parts of a message now, by a thread that may sleep. Where the system knows
+/// no such wish, before 5.14, it gets them with their first use.
+pub(super) fn prefault<T>(parts: impl Iterator<Item = (*mut T, usize)>) {
     #[cfg(target_os = "linux")]
     {
-        let (start, len) = whole_pages(start.cast(), len);
-        let (mut at, mut step) = (0, STEP);
-        while at < len {
-            let (begins, began) = (at, worked());
-            at = len.min(at + step);
-            if !advise(start.wrapping_add(begins), at - begins, Advice::LinuxPopulateWrite) {
-                return;
+        let (mut left, mut step) = (PREFAULT_MOST, STEP);
+        for (start, len) in parts {
+            let (start, len) = whole_pages(start.cast(), len);
+            if step == SMALL_STEP {
+                advise(start, len, Advice::LinuxNoHugepage);
             }
-            let took = worked().saturating_sub(began);
-            if step == STEP && took > SLOW {
-                advise(start.wrapping_add(at), len - at, Advice::LinuxNoHugepage);
-                step = SMALL_STEP;
+            let (mut at, end) = (0, len.min(left));
+            left -= end;
+            while at < end {
+                let (begins, began) = (at, worked());
+                at = end.min(at + step);
+                if !advise(start.wrapping_add(begins), at - begins, Advice::LinuxPopulateWrite) {
+                    return;
+                }
+                let took = worked().saturating_sub(began);
+                if step == STEP && took > SLOW {
+                    step = SMALL_STEP;
+                    advise(start.wrapping_add(at), len - at, Advice::LinuxNoHugepage);
+                }
+                sleep(took);
             }
-            sleep(took);
         }
     }
 }

@@ -1,8 +1,9 @@
 //! Several messages of one thread, in one write.
 //!
 //! An event loop holds while it runs whatever came: what its callbacks send and answer meanwhile
-//! stays in the outboxes, and leaves with one write for each connection when it lets go; or before,
-//! some of it, so that whoever it is for need not wait for the rest.
+//! stays in the outboxes, and leaves when it lets go, with one write for each connection, its own or
+//! that of the connection's task; or before, some of it, so that whoever it is for need not wait for
+//! the rest.
 
 use std::cell::RefCell;
 use std::sync::Arc;
