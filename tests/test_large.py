@@ -91,6 +91,14 @@ async def test_small_calls_pass_beside_a_large_one(world: World, site: Site) -> 
 
 
 @over_tcp
+async def test_several_buffers_of_one_message_among_small_ones(world: World, site: Site) -> None:
+    value = [bytearray([number]) * (12 << 20) for number in range(4)]
+    for _ in range(2):
+        assert await world.call(site.conn.rpc(timeout=10).add, 1, 2) == 3
+        assert await world.call(site.conn.rpc(timeout=20, serde="PICKLE").echo, value) == value
+
+
+@over_tcp
 @pytest.mark.site(worker={"workers": 4})
 async def test_several_large_ones_at_once(world: World, site: Site) -> None:
     sizes = [7_000_001, 9_000_000, 65_536, 12_345_678]
