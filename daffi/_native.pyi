@@ -176,8 +176,8 @@ class Job:
     def on_cancel(self, cancel: Callable[[None], object]) -> None:
         """Have `cancel(None)` called on the job's loop when it is given up or too late."""
 
-    def open(self) -> tuple[Callable[..., Any], int, Any] | None:
-        """Begin to run it: its function, the format, and the arguments as they travelled.
+    def open(self) -> tuple[Callable[..., Any], int, Any, bool] | None:
+        """Begin to run it: its function, the format, the arguments as they travelled, `oneway`.
 
         `None` when it was cancelled or is too late, and is answered so. `LookupError` when the
         function is not offered any more, `SerializationError` when what came can't be read. May be

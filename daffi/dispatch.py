@@ -143,7 +143,7 @@ class Dispatcher:
 
         For a job that was handed over while its thread waits: it is one item of a stream at most.
         """
-        Context().run(self._answer, job)
+        Context().run(self._answer, job, True)
 
     def _start_thread(self) -> None:
         with self._lock:
@@ -168,17 +168,20 @@ class Dispatcher:
                 return
             if self._started < workers and mailbox.crowded():
                 self._start_thread()
-            if Context().run(answer, job):
+            if Context().run(answer, job, True):
                 # The items of a stream that came meanwhile: each has a fresh context all the same.
                 fresh = Context()
                 fresh.run(_job.set, job)
-                while fresh.copy().run(answer, job):
+                while fresh.copy().run(answer, job, False):
                     pass
                 del fresh
             del job  # not kept while waiting for the next one
 
-    def _answer(self, job: Job) -> bool:
-        """Whether the next item of the same stream has come, and is to be answered too."""
+    def _answer(self, job: Job, fresh: bool) -> bool:
+        """Whether the next item of the same stream has come, and is to be answered too.
+
+        `fresh`: the context does not know of the job yet.
+        """
         # All in line: each further frame of Python costs a small call some percent. None of the
         # engine may do it, as the exit of the interpreter may end this thread in the function.
         try:
@@ -186,7 +189,7 @@ class Dispatcher:
                 opened = job.open()
                 if opened is None:
                     return False
-                function, format, payload = opened
+                function, format, payload, oneway = opened
                 if format == _OPAQUE:
                     args, kwargs = (payload,), None
                 else:
@@ -194,18 +197,19 @@ class Dispatcher:
             except Exception as error:
                 self._refuse(job, error)
                 return False
-            if _job.get(None) is not job:
+            if fresh:
                 _job.set(job)
             try:
-                outcome = [function(*args, **kwargs) if kwargs else function(*args)]
-                if type(outcome[0]) is CoroutineType:
-                    outcome[0] = self._await(job, outcome[0])
+                result = function(*args, **kwargs) if kwargs else function(*args)
+                if type(result) is CoroutineType:
+                    result = self._await(job, result)
             except BaseException as error:
                 self.fail(job, error)
                 return False
-            del opened, payload, args, kwargs
-            if job.oneway:
+            if oneway:
                 return job.done()
+            outcome = [result]
+            del opened, payload, args, kwargs, result
             self.finish(job, outcome)
         except BaseException:
             _log.exception(
@@ -224,7 +228,7 @@ class Dispatcher:
             opened = job.open()
             if opened is None:
                 return None
-            function, format, payload = opened
+            function, format, payload, _ = opened
             args, kwargs = unpack_arguments(format, payload)
         except Exception as error:
             self._refuse(job, error)

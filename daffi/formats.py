@@ -92,7 +92,10 @@ def unpack_arguments(format: int, payload: Any) -> Arguments:
     if format == _OPAQUE:
         return (payload,), {}
     if format == _PICKLE:
-        payload = _unpickle(payload, "the arguments")
+        try:
+            payload = pickle.loads(payload) if type(payload) is not list else _join(payload)
+        except Exception as error:
+            raise _refusal("the arguments", "unpickled", error) from error
     try:
         args, kwargs = payload
         if type(kwargs) is dict:
@@ -107,9 +110,12 @@ def unpack_arguments(format: int, payload: Any) -> Arguments:
 
 def unpack_result(format: int, payload: Any) -> Any:
     """The result from a payload; `SerializationError` if it can't be read."""
-    if format == _PICKLE:
-        return _unpickle(payload, "the result")
-    return payload
+    if format != _PICKLE:
+        return payload
+    try:
+        return pickle.loads(payload) if type(payload) is not list else _join(payload)
+    except Exception as error:
+        raise _refusal("the result", "unpickled", error) from error
 
 
 def dumps(value: Any) -> bytes:
@@ -130,8 +136,9 @@ def _is_short(value: Any) -> bool:
 
 def _pickle_packer(borrow: bool) -> Callable[[tuple[Any, ...], dict[str, Any]], Any]:
     def pack(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        for value in args:
-            if not _is_short(value):
+        for value in args:  # as `_is_short` does: its frame would cost each argument as much
+            kind = type(value)
+            if kind not in _SCALARS and (kind is not bytes or len(value) >= OUT_OF_BAND):
                 return _pickle_any(args, kwargs, borrow)
         return _pickle_any(args, kwargs, borrow) if kwargs else pickle.dumps((args, kwargs), 5)
 
@@ -202,13 +209,8 @@ def _by_value(value: Any, set_aside: Callable[[pickle.PickleBuffer], bool]) -> b
     return data
 
 
-def _unpickle(payload: Any, what: str) -> Any:
-    try:
-        if type(payload) is list:
-            return pickle.loads(payload[0], buffers=payload[1:])
-        return pickle.loads(payload)
-    except Exception as error:
-        raise _refusal(what, "unpickled", error) from error
+def _join(parts: list[Any]) -> Any:
+    return pickle.loads(parts[0], buffers=parts[1:])
 
 
 def _refusal(what: str, done: str, error: Exception) -> SerializationError:

@@ -22,7 +22,7 @@ use super::token::{Token, secret};
 use super::wait::ThreadWake;
 use super::waiter::Waiter;
 use super::{errors, facts};
-use crate::node::{self, Call, ClientOptions, Posted, Target};
+use crate::node::{self, Call, ClientOptions, Pace, Posted, Target};
 use crate::wire::{Failure, Flags, Kind, Member, Question};
 
 /// How long a list of members, or of what is counted, may take, and how long one that only
@@ -102,7 +102,7 @@ impl Client {
     fn call(
         &self,
         py: Python<'_>,
-        function: String,
+        function: &str,
         format: u8,
         payload: &Bound<'_, PyAny>,
         receivers: Option<Vec<String>>,
@@ -117,16 +117,16 @@ impl Client {
         let receivers = receivers.unwrap_or_default();
         let target = Target { receivers: receivers.clone(), cast };
         let chain = parent.map_or(0, Job::chain);
-        let (call, loans) = self.pack(&function, format, payload, target, clock.deadline, chain)?;
+        let (call, loans) = self.pack(function, format, payload, target, clock.deadline, chain)?;
         loan::await_loans(&loans);
         let waiter = Waiter::new(py, completions)?;
         let pending = waiter.send(py, |wake| self.node.start(call, Kind::Call, wake));
         let pending = pending.map_err(|failure| {
             loans.iter().for_each(|loan| loan.end(py));
-            self.raise(py, &failure, &function)
+            self.raise(py, &failure, function)
         })?;
         let read = convert.as_ref().filter(|_| cast).map(|convert| convert.clone_ref(py));
-        let ended = false;
+        let (function, ended) = (function.to_owned(), false);
         let outgoing = Outgoing { pending, clock, function, cast, read, receivers, loans, ended };
         waiter.wait(py, Box::new(outgoing), chain, convert)
     }
@@ -136,7 +136,7 @@ impl Client {
     fn post(
         &self,
         py: Python<'_>,
-        function: String,
+        function: &str,
         format: u8,
         payload: &Bound<'_, PyAny>,
         receivers: Option<Vec<String>>,
@@ -147,16 +147,18 @@ impl Client {
         let clock = Clock::new(None, None)?;
         let target = Target { receivers: receivers.unwrap_or_default(), cast };
         let chain = parent.map_or(0, |parent| parent.get().chain());
-        let (call, _) = self.pack(&function, format, payload, target, None, chain)?;
+        let (call, _) = self.pack(function, format, payload, target, None, chain)?;
         let waiter = Waiter::new(py, completions)?;
         let crowded = completions.map(|_| MOST_POSTED);
-        let posted = waiter.send(py, |wake| self.node.post(call, wake, crowded));
-        let posted = posted.map_err(|failure| self.raise(py, &failure, &function))?;
         let wake = waiter.wake();
+        // Not detached but to write: most of them are only put to the others.
+        let posted = self.node.post(call, Arc::clone(&wake), crowded);
+        let posted = posted.map_err(|failure| self.raise(py, &failure, function))?;
+        posted.send(|session| waiter.send(py, |_| session.flush(Pace::Now)));
         if completions.is_none() && matches!(&posted, Posted::Sent(over) if over.has_room(&wake)) {
             return Ok(py.None());
         }
-        let posting = Posting::new(posted, wake, clock, function);
+        let posting = Posting::new(posted, wake, clock, function.to_owned());
         waiter.wait(py, Box::new(posting), 0, None)
     }
 
@@ -165,7 +167,7 @@ impl Client {
     fn open(
         &self,
         py: Python<'_>,
-        function: String,
+        function: &str,
         format: u8,
         receiver: Option<String>,
         acknowledged: bool,
@@ -178,7 +180,7 @@ impl Client {
         Clock::new(timeout, None)?;
         let target = Target { receivers: receiver.into_iter().collect(), cast: false };
         let nothing = py.None();
-        let (mut call, _) = self.pack(&function, 0, nothing.bind(py), target, deadline, chain)?;
+        let (mut call, _) = self.pack(function, 0, nothing.bind(py), target, deadline, chain)?;
         call.format = crate::wire::Format::try_from(format)
             .map_err(|error| pyo3::exceptions::PyValueError::new_err(error.to_string()))?;
         if !acknowledged {
@@ -186,12 +188,12 @@ impl Client {
         }
         let wake = ThreadWake::current();
         let pending = py.detach(|| self.node.start(call, Kind::Open, wake));
-        let pending = pending.map_err(|failure| self.raise(py, &failure, &function))?;
+        let pending = pending.map_err(|failure| self.raise(py, &failure, function))?;
         let memory = Arc::clone(&self.memory);
         Ok(Stream::new(
             pending,
             memory,
-            function,
+            function.to_owned(),
             format,
             acknowledged,
             chain,
@@ -350,20 +352,20 @@ impl Client {
 }
 
 impl Client {
-    fn pack(
+    fn pack<'a>(
         &self,
-        function: &str,
+        function: &'a str,
         format: u8,
         payload: &Bound<'_, PyAny>,
         target: Target,
         deadline: Option<Instant>,
         chain: u64,
-    ) -> PyResult<(Call, Vec<Arc<Loan>>)> {
+    ) -> PyResult<(Call<'a>, Vec<Arc<Loan>>)> {
         self.check(payload.py())?;
         let packed = payload::pack(&self.memory, format, payload, Lending::All)
             .map_err(|error| errors::known(payload.py(), error, false))?;
         let call = Call {
-            function: function.to_owned(),
+            function,
             target,
             format: packed.format,
             flags: packed.flags,

@@ -103,8 +103,8 @@ impl Job {
     }
 }
 
-/// A function, a format, and arguments as they travelled.
-type Opened = (Py<PyAny>, u8, Py<PyAny>);
+/// A function, a format, arguments as they travelled, and whether nobody waits for what it returns.
+type Opened = (Py<PyAny>, u8, Py<PyAny>, bool);
 
 #[pymethods]
 impl Job {
@@ -171,7 +171,7 @@ impl Job {
         let Some(function) = self.post.function(py, self.function()) else {
             return Err(PyLookupError::new_err(self.function().to_owned()));
         };
-        Ok(Some((function, self.format as u8, payload::unpack(py, message)?)))
+        Ok(Some((function, self.format as u8, payload::unpack(py, message)?, self.oneway)))
     }
 
     /// Whether the next item of the same stream is to be opened.

@@ -12,7 +12,7 @@ use super::payload::{self, Lending};
 use super::wait::Waitable;
 use super::waiter::Waiter;
 use crate::node::{Lost, Message, Pace, Pending, Reading, SOLO, Session, Wake};
-use crate::wire::{FieldsBuilder, Frame, Key, Kind};
+use crate::wire::{Frame, Key, Kind};
 
 /// One stream to one worker. Dropping it ends it.
 #[pyclass(frozen, module = "daffi._native")]
@@ -83,8 +83,7 @@ impl Stream {
         let mut message = packed.into_message(Kind::Item);
         if let Some(deadline) = clock.deadline {
             let left = deadline.saturating_duration_since(Instant::now()).as_micros() as u64;
-            let fields = message.frame.fields.iter();
-            let fields = fields.fold(FieldsBuilder::new(), |all, (key, value)| all.raw(key, value));
+            let fields = message.frame.fields.without(&[]);
             message.frame.fields = fields.number(Key::Deadline, left).build();
         }
         self.wait_for(py, clock, Stage::Credit(message), completions)

@@ -82,7 +82,7 @@ impl<P: Clone, L> Hub<P, L> {
             let targets = Targets(names.collect()).frame(id).into();
             self.send_part(from, targets, may_wait(hurried(frame, now), now), out);
         }
-        let workers = self.without_mute(from, workers, frame, out);
+        let mut workers = self.without_mute(from, workers, frame, out);
         if workers.is_empty() {
             self.refuse_transfer(from, frame, out);
             self.note(from, size, out);
@@ -94,8 +94,8 @@ impl<P: Clone, L> Hub<P, L> {
         let fields = fields.origin(&caller.name, caller.pickles.are_read()).build();
         let owed = Owed::new(size, workers.len());
         let Message { frame, mut rest } = message;
-        for worker in workers {
-            let frame = Frame { fields: fields.clone(), ..frame.clone() };
+        let frames = std::iter::repeat_n(Frame { fields, ..frame }, workers.len());
+        for (worker, frame) in workers.drain(..).zip(frames) {
             let message = Message { frame, rest: rest.take() };
             let (pinned, owed) = (pinned || cast, owed.clone());
             let mut leg = Leg { id: 0, caller: from, pinned, message, since: now, owed, end: None };
@@ -109,6 +109,7 @@ impl<P: Clone, L> Hub<P, L> {
             }
             self.deliver(worker, leg, out);
         }
+        self.chosen = workers;
         if matches!(owed, Owed::Shared(_)) {
             self.settle(from, owed, out);
         }
@@ -118,7 +119,7 @@ impl<P: Clone, L> Hub<P, L> {
     /// Who gets the call, and whether nobody else may.
     fn choose(&mut self, from: PeerKey, frame: &Frame) -> Result<(Vec<PeerKey>, bool), Failure> {
         let function = function(frame);
-        let mut named = Vec::new();
+        let mut named = std::mem::take(&mut self.chosen);
         for receiver in frame.fields.receivers() {
             match self.peers.named(receiver) {
                 Some(key) if self.peers.offers(key, function) => {
@@ -143,7 +144,8 @@ impl<P: Clone, L> Hub<P, L> {
                 return Ok((workers, false));
             }
         } else if let Some(worker) = self.peers.pick(frame, from, self.balance) {
-            return Ok((vec![worker], false));
+            named.push(worker);
+            return Ok((named, false));
         }
         Err(self.unreachable(&format!("nobody offers {function:?}")))
     }

@@ -84,6 +84,8 @@ pub struct Hub<P, L> {
     /// What was counted of members that are gone.
     pub(super) past: Tallies,
     pub(super) questions: Questions,
+    /// Empty: the memory in which those who get a call are listed.
+    pub(super) chosen: Vec<PeerKey>,
 }
 
 impl<P: Clone, L> Hub<P, L> {
@@ -100,6 +102,7 @@ impl<P: Clone, L> Hub<P, L> {
             alone: false,
             past: Tallies::default(),
             questions: Questions::default(),
+            chosen: Vec::new(),
         }
     }
 

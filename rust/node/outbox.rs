@@ -6,7 +6,7 @@ use hashbrown::HashMap;
 use super::batch::{Batch, Run, SPARE};
 use super::{Large, Message, Source, Wake};
 use crate::link::MAX_SLICES;
-use crate::wire::{FieldsBuilder, Frame, HEADER_LEN, Key, Kind, PIECE, WHOLE};
+use crate::wire::{Frame, HEADER_LEN, Key, Kind, PIECE, WHOLE};
 
 /// Bodies up to this size are copied behind their head: cheaper than one more run to write.
 const COPY: usize = 8 * 1024;
@@ -127,11 +127,8 @@ impl Outbox {
         }
         self.last_transfer += 1;
         let id = self.last_transfer;
-        let mut fields = FieldsBuilder::new();
-        for (key, value) in frame.fields.iter() {
-            fields = fields.raw(key, value);
-        }
-        let fields = fields.number(Key::Transfer, id).number(Key::Total, total).build();
+        let fields = frame.fields.without(&[]).number(Key::Transfer, id);
+        let fields = fields.number(Key::Total, total).build();
         let owner = (is_answer(frame.kind), frame.id);
         self.push_frame(Frame { fields, body, ..frame });
         self.transfers.insert(id, Outgoing { source, owner, granted, listed: false });

@@ -3,6 +3,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::sync::Mutex;
+use bytes::Bytes;
 use hashbrown::HashMap;
 use tokio::sync::Notify;
 
@@ -144,9 +145,8 @@ impl Worker {
         if let Some(run) = &run {
             self.runs.lock().insert(message.frame.id, Arc::clone(run));
         }
-        let head = message.frame.clone();
         let style = if oneway { Style::Oneway } else { Style::Call };
-        self.incoming(head, message, style, run, None, origin)
+        self.incoming(None, message, style, run, None, origin)
     }
 
     fn take_in_other(self: &Arc<Self>, message: Message, origin: &Origin) {
@@ -191,16 +191,19 @@ impl Worker {
         inflow: Arc<Inflow>,
         origin: &Origin,
     ) {
-        if let Some(incoming) = self.incoming(head, item, style, Some(run), Some(inflow), origin) {
+        if let Some(incoming) =
+            self.incoming(Some(head), item, style, Some(run), Some(inflow), origin)
+        {
             self.executor.submit(vec![incoming]);
         }
     }
 
-    /// A call or an item for whoever runs functions; nothing where they never get to see it.
+    /// A call, which is its own head, or an item for whoever runs functions; nothing where they never
+    /// get to see it.
     fn incoming(
         self: &Arc<Self>,
-        head: Frame,
-        payload: Message,
+        head: Option<Frame>,
+        mut payload: Message,
         style: Style,
         run: Option<Arc<Run>>,
         inflow: Option<Arc<Inflow>>,
@@ -211,6 +214,7 @@ impl Worker {
         let deadline = left.and_then(|left| Instant::now().checked_add(left));
         self.waiting.fetch_add(1, Ordering::AcqRel);
         let worker = Arc::clone(self);
+        let head = head.unwrap_or_else(|| behead(&mut payload.frame));
         let payload = Some(payload);
         let incoming = Incoming::new(Facts {
             head,
@@ -303,4 +307,14 @@ impl Worker {
     pub(super) fn changed(&self) {
         self.changed.notify_waiters();
     }
+}
+
+/// What a frame says without its body. It keeps the fields only where they tell how that is laid out.
+fn behead(frame: &mut Frame) -> Frame {
+    let fields = match frame.fields.get(Key::Layout) {
+        Some(_) => frame.fields.clone(),
+        None => std::mem::take(&mut frame.fields),
+    };
+    let Frame { kind, format, flags, id, .. } = *frame;
+    Frame { kind, format, flags, id, fields, body: Bytes::new() }
 }

@@ -1,3 +1,5 @@
+use std::cell::Cell;
+
 use bytes::Bytes;
 
 use super::WireError;
@@ -35,6 +37,14 @@ pub enum Key {
 const MAY_IGNORE: u8 = 0x80;
 const LAST_KNOWN: u8 = Key::Layout as u8;
 const READ_ONLY: u64 = 1 << 63;
+/// Room for the fields of a usual call, in bytes, and how much of it a thread keeps.
+const USUAL: usize = 96;
+const MOST_KEPT: usize = 4096;
+
+thread_local! {
+    /// Where this thread put fields together the last time.
+    static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
 
 /// One segment of a body with out-of-band buffers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,44 +57,72 @@ pub struct Segment {
 
 /// The header fields of one frame: `key, length (two bytes), value`, one after another.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Fields(Bytes);
+pub struct Fields {
+    bytes: Bytes,
+    /// Which keys there are: most questions are about one that is not.
+    keys: Keys,
+}
+
+/// Some keys, a bit for each; those that may be ignored share one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Keys(u16);
+
+impl Keys {
+    fn of(key: u8) -> Self {
+        Self(if key > LAST_KNOWN { 1 } else { 1 << key })
+    }
+
+    fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    fn has(self, key: Key) -> bool {
+        self.0 & Self::of(key as u8).0 != 0
+    }
+}
 
 impl Fields {
     /// All fields but those.
     pub fn without(&self, keys: &[Key]) -> FieldsBuilder {
+        let mut builder = FieldsBuilder::new();
+        if !keys.iter().any(|key| self.keys.has(*key)) {
+            builder.append(self.keys, &[&self.bytes]);
+            return builder;
+        }
         let kept = self.iter().filter(|(key, _)| !keys.iter().any(|k| *k as u8 == *key));
-        kept.fold(FieldsBuilder::new(), |builder, (key, value)| builder.raw(key, value))
+        kept.fold(builder, |builder, (key, value)| builder.raw(key, value))
     }
 
     /// Takes over bytes from a peer once they proved well-formed.
     pub fn parse(bytes: Bytes) -> Result<Self, WireError> {
-        let mut rest: &[u8] = &bytes;
+        let (mut rest, mut keys): (&[u8], _) = (&bytes, Keys::default());
         while let Some((key, value, after)) = split(rest) {
             rest = after;
             if key & MAY_IGNORE == 0 && (key == 0 || key > LAST_KNOWN) {
                 return Err(WireError::UnknownField(key));
             }
             check(key, value)?;
+            keys = keys.with(Keys::of(key));
         }
         if !rest.is_empty() {
             return Err(WireError::Malformed("its header fields are cut off"));
         }
-        Ok(Self(bytes))
+        Ok(Self { bytes, keys })
     }
 
     /// The same in memory of their own, so that they keep nothing else alive.
     pub fn to_owned_bytes(&self) -> Self {
-        Self(Bytes::copy_from_slice(&self.0))
+        Self { bytes: Bytes::copy_from_slice(&self.bytes), keys: self.keys }
     }
 
     /// As they are on the wire.
     pub fn as_bytes(&self) -> &[u8] {
-        &self.0
+        &self.bytes
     }
 
     /// All pairs, in order.
     pub fn iter(&self) -> impl Iterator<Item = (u8, &[u8])> {
-        let mut rest: &[u8] = &self.0;
+        let mut rest: &[u8] = &self.bytes;
         std::iter::from_fn(move || {
             let (key, value, after) = split(rest)?;
             rest = after;
@@ -94,7 +132,8 @@ impl Fields {
 
     /// The first value of a key.
     pub fn get(&self, key: Key) -> Option<&[u8]> {
-        self.iter().find(|(k, _)| *k == key as u8).map(|(_, value)| value)
+        let here = self.keys.has(key).then(|| self.iter());
+        here?.find(|(k, _)| *k == key as u8).map(|(_, value)| value)
     }
 
     /// The first value of a key whose values are text.
@@ -109,7 +148,9 @@ impl Fields {
 
     /// All members that must run it.
     pub fn receivers(&self) -> impl Iterator<Item = &str> {
-        self.iter()
+        let here = self.keys.has(Key::Receiver).then(|| self.iter());
+        here.into_iter()
+            .flatten()
             .filter(|(key, _)| *key == Key::Receiver as u8)
             .filter_map(|(_, value)| std::str::from_utf8(value).ok())
     }
@@ -156,8 +197,19 @@ fn check(key: u8, value: &[u8]) -> Result<(), WireError> {
 }
 
 /// Puts header fields together.
-#[derive(Debug, Default)]
-pub struct FieldsBuilder(Vec<u8>);
+#[derive(Debug)]
+pub struct FieldsBuilder {
+    bytes: Vec<u8>,
+    keys: Keys,
+}
+
+impl Default for FieldsBuilder {
+    fn default() -> Self {
+        // Threads that end have none any more.
+        let bytes = SCRATCH.try_with(Cell::take).unwrap_or_default();
+        Self { bytes, keys: Keys::default() }
+    }
+}
 
 impl FieldsBuilder {
     /// None yet.
@@ -174,14 +226,16 @@ impl FieldsBuilder {
         let rest = rest.get(..usize::from(u16::MAX) - first.len()).unwrap_or(rest);
         let len = (first.len() + rest.len()) as u16;
         let [l0, l1] = len.to_le_bytes();
-        if self.0.capacity() == 0 {
-            // Room for the fields of a usual call.
-            self.0.reserve(96);
-        }
-        self.0.extend_from_slice(&[key, l0, l1]);
-        self.0.extend_from_slice(first);
-        self.0.extend_from_slice(rest);
+        self.append(Keys::of(key), &[&[key, l0, l1], first, rest]);
         self
+    }
+
+    fn append(&mut self, keys: Keys, parts: &[&[u8]]) {
+        self.keys = self.keys.with(keys);
+        if self.bytes.capacity() == 0 {
+            self.bytes.reserve(USUAL);
+        }
+        parts.iter().for_each(|part| self.bytes.extend_from_slice(part));
     }
 
     /// A name.
@@ -208,8 +262,14 @@ impl FieldsBuilder {
         self.raw(Key::Layout as u8, &bytes)
     }
 
-    /// The finished fields.
+    /// The finished fields, in memory of just their length.
     pub fn build(self) -> Fields {
-        Fields(Bytes::from(self.0))
+        let Self { mut bytes, keys } = self;
+        let fields = Fields { bytes: Bytes::copy_from_slice(&bytes), keys };
+        if bytes.capacity() <= MOST_KEPT {
+            bytes.clear();
+            let _ = SCRATCH.try_with(|scratch| scratch.set(bytes));
+        }
+        fields
     }
 }

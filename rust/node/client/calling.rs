@@ -26,9 +26,9 @@ pub struct Target {
 
 /// A call to be made.
 #[derive(Debug)]
-pub struct Call {
+pub struct Call<'a> {
     /// The function.
-    pub function: String,
+    pub function: &'a str,
     /// Who is to run it.
     pub target: Target,
     /// How the payload is written.
@@ -49,7 +49,12 @@ pub struct Call {
 
 impl Client {
     /// Makes a call, a cast or a stream. What comes back is where its outcome arrives.
-    pub fn start(&self, call: Call, kind: Kind, wake: Arc<dyn Wake>) -> Result<Pending, Failure> {
+    pub fn start(
+        &self,
+        call: Call<'_>,
+        kind: Kind,
+        wake: Arc<dyn Wake>,
+    ) -> Result<Pending, Failure> {
         let cast = call.target.cast;
         let slot = Slot::new(wake, cast);
         let nested = call.chain != 0;
@@ -93,11 +98,11 @@ impl Client {
         Ok((id, Origin::new(&session), alone))
     }
 
-    /// Makes a call that nobody waits for. Where it can't be sent at once it waits in the table of
-    /// calls, which `crowded` limits: beyond that many it is refused.
+    /// Makes a call that nobody waits for; [`Posted::send`] is to follow. Where it can't be sent at
+    /// once it waits in the table of calls, which `crowded` limits: beyond that many it is refused.
     pub fn post(
         &self,
-        call: Call,
+        call: Call<'_>,
         wake: Arc<dyn Wake>,
         crowded: Option<usize>,
     ) -> Result<Posted, Failure> {
@@ -120,17 +125,11 @@ impl Client {
             && inner.calls.take_credit(message.weight())
         {
             session.put(message);
-            drop(inner);
-            session.flush(Pace::Bulk);
             return Ok(Posted::Sent(Arc::clone(session)));
         }
         let slot = Slot::new(wake, false);
         inner.calls.start(id, Arc::clone(&slot), message, false);
         drop(inner);
-        if let Some(session) = session {
-            // Credit comes for what has left.
-            session.flush(Pace::Now);
-        }
         Ok(Posted::Waits(self.pending(id, slot, Kind::Call)))
     }
 
@@ -153,14 +152,14 @@ impl Client {
         sent
     }
 
-    fn message(&self, call: Call, kind: Kind) -> Result<Message, Failure> {
+    fn message(&self, call: Call<'_>, kind: Kind) -> Result<Message, Failure> {
         let size = call.rest.as_ref().map_or(call.body.len() as u64, Source::total);
         let most = self.max_message();
         if size > most {
             return Err(self.too_large(size, most));
         }
-        let receivers = call.target.receivers.iter().map(|name| ("receiver", name));
-        let mut names = receivers.chain([("function", &call.function)]);
+        let receivers = call.target.receivers.iter().map(|name| ("receiver", name.as_str()));
+        let mut names = receivers.chain([("function", call.function)]);
         if let Some((what, name)) = names.find(|(_, name)| name.len() > MAX_NAME) {
             let text = format!(
                 "there is no {what} {name:.40}...: a name has at most {MAX_NAME} bytes, this one {}",
@@ -172,7 +171,7 @@ impl Client {
             0 => self.chains.fetch_add(1, Ordering::Relaxed),
             chain => chain,
         };
-        let mut fields = call.fields.text(Key::Function, &call.function).number(Key::Chain, chain);
+        let mut fields = call.fields.text(Key::Function, call.function).number(Key::Chain, chain);
         for receiver in &call.target.receivers {
             fields = fields.text(Key::Receiver, receiver);
         }
@@ -216,6 +215,22 @@ pub enum Posted {
     Sent(Arc<Session>),
     /// It waits for credit or for the connection; its slot ends when it is sent.
     Waits(Pending),
+}
+
+impl Posted {
+    /// Sees to it that it leaves, with what follows closely. `flush` is called where there is something
+    /// to write now.
+    pub fn send(&self, flush: impl FnOnce(&Session)) {
+        match self {
+            Self::Sent(session) => session.gather(flush),
+            // Credit comes for what has left.
+            Self::Waits(pending) => {
+                if let Some(session) = pending.session() {
+                    flush(&session);
+                }
+            }
+        }
+    }
 }
 
 fn crammed() -> Failure {
@@ -290,10 +305,13 @@ impl Pending {
 
     /// Lets what was sent leave now.
     pub fn flush(&self) {
-        let session = self.client.upgrade().and_then(|client| client.inner.lock().session.clone());
-        if let Some(session) = session {
+        if let Some(session) = self.session() {
             session.flush(Pace::Now);
         }
+    }
+
+    fn session(&self) -> Option<Arc<Session>> {
+        self.client.upgrade()?.inner.lock().session.clone()
     }
 
     /// Sends one item of a stream, or its end. Nothing comes back when there is no connection any

@@ -31,7 +31,7 @@ impl Server {
         pace: Pace,
     ) {
         let (mut touched, mut later) = (Vec::new(), Vec::new());
-        let mut own = Vec::new();
+        let mut own = Vec::with_capacity(if self.local.get().is_some() { out.len() } else { 0 });
         let mut asked = Vec::new();
         for action in out {
             match action {

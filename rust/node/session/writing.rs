@@ -15,7 +15,9 @@ use crate::sync::MutexGuard;
 /// So many bytes are enough for a write of their own,
 pub(super) const BULK: usize = 128 * 1024;
 /// or so many frames: who runs them would otherwise have nothing to do meanwhile.
-const MANY: usize = 64;
+const MANY: usize = 256;
+/// An event loop, which has other work between two writes, holds back no more than so many.
+const MOST_HELD: usize = 64;
 /// Fewer are not worth one.
 const FEW: usize = 16;
 /// How long what came with [`Pace::Bulk`] waits for more, and large messages pause for small ones.
@@ -26,9 +28,28 @@ const LATER: Duration = Duration::from_millis(10);
 
 impl Session {
     /// Writes what is in the outbox, or sees to it that it is written, as `pace` says.
-    pub(in crate::node) fn flush(&self, pace: Pace) {
-        if !holding::keep(self, MANY) {
+    pub(crate) fn flush(&self, pace: Pace) {
+        if pace == Pace::Bulk {
+            self.gather(|me| me.flush_now(Pace::Now));
+        } else if !holding::keep(self, MOST_HELD) {
             self.flush_now(pace);
+        }
+    }
+
+    /// What [`Pace::Bulk`] does. Where that is to write now, it is left to `flush`.
+    pub(in crate::node) fn gather(&self, flush: impl FnOnce(&Self)) {
+        if holding::keep(self, MOST_HELD) || self.is_foreign() {
+            return;
+        }
+        let mut outbox = self.outbox.lock();
+        if outbox.writing || outbox.closed {
+            return;
+        }
+        if outbox.queued >= BULK || outbox.frames >= MANY {
+            drop(outbox);
+            flush(self);
+        } else if !std::mem::replace(&mut outbox.bulk, true) {
+            self.kick.notify_one();
         }
     }
 
@@ -36,7 +57,7 @@ impl Session {
     /// lets go of half of them: with all of them in one write, and all answers in another, the two
     /// sides would take turns.
     pub(in crate::node) fn flush_call(&self, under_way: usize) {
-        if !holding::keep(self, (under_way / 2).clamp(FEW, MANY)) {
+        if !holding::keep(self, (under_way / 2).clamp(FEW, MOST_HELD)) {
             self.flush_now(Pace::Now);
         }
     }
@@ -49,20 +70,18 @@ impl Session {
             self.kick.notify_one();
             return;
         }
-        let mut outbox = self.outbox.lock();
+        let outbox = self.outbox.lock();
         if outbox.writing || outbox.closed {
             return;
         }
-        if pace == Pace::Now || outbox.queued >= BULK || outbox.frames >= MANY {
+        if pace == Pace::Now {
             self.write(outbox);
-        } else if pace == Pace::Later {
+        } else {
             let waits = outbox.queued > 0;
             drop(outbox);
             if waits {
                 self.flush_later();
             }
-        } else if !std::mem::replace(&mut outbox.bulk, true) {
-            self.kick.notify_one();
         }
     }
 

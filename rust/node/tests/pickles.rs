@@ -7,7 +7,7 @@ use serde_bytes::ByteBuf;
 use super::talking::{Bell, Functions, call, options};
 use super::{Bare, PATIENCE, failure, large, welcome};
 use crate::link::{Address, Listener};
-use crate::node::{Call, Client, ClientOptions, VecLandings};
+use crate::node::{Call, Client, ClientOptions, Pace, VecLandings};
 use crate::wire::{
     Credit, Failure, FailureKind, FieldsBuilder, Flags, Format, Frame, Key, Kind, PREAMBLE, Ran,
     Welcome,
@@ -38,7 +38,7 @@ fn pickled(frame: Frame) -> Frame {
     Frame { format: Format::Pickle, ..frame.with_body(PICKLE) }
 }
 
-fn pickled_call(function: &str) -> Call {
+fn pickled_call(function: &str) -> Call<'_> {
     Call { format: Format::Pickle, ..call(function, PICKLE) }
 }
 
@@ -160,6 +160,7 @@ async fn a_call_whose_pickles_would_be_refused_is_not_sent() {
             refused(post.unwrap_err());
         } else {
             assert_eq!(heard(&mut server).await.kind, Kind::Open);
+            post.as_ref().unwrap().send(|session| session.flush(Pace::Now));
             assert_eq!(heard(&mut server).await.fields.text(Key::Function), Some("g"));
             drop((open.unwrap(), post.unwrap()));
         }

@@ -54,6 +54,7 @@ async fn a_call_that_began_while_an_item_waited_is_told_of_with_the_item() {
     let site = service().await;
     let posted = site.caller.post(call("hold", b""), site.wake(), None).unwrap();
     assert!(matches!(posted, Posted::Sent(_)));
+    posted.send(|session| session.flush(Pace::Now));
     let stream = site.caller.start(call("hold", b""), Kind::Open, site.wake()).unwrap();
     let until = Instant::now() + PATIENCE;
     while stream.slot.progress().1 == 0 {

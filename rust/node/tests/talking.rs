@@ -79,10 +79,10 @@ fn said(format: Format, bytes: &[u8]) -> Message {
     }
 }
 
-pub(super) fn call(function: &str, bytes: &[u8]) -> Call {
+pub(super) fn call<'a>(function: &'a str, bytes: &[u8]) -> Call<'a> {
     let said = said(Format::Opaque, bytes);
     Call {
-        function: function.into(),
+        function,
         target: Target::default(),
         format: Format::Opaque,
         flags: Flags::NONE,
