@@ -144,7 +144,6 @@ impl Client {
         parent: Option<&Bound<'_, Job>>,
         completions: Option<&Bound<'_, Completions>>,
     ) -> PyResult<Py<PyAny>> {
-        let clock = Clock::new(None, None)?;
         let target = Target { receivers: receivers.unwrap_or_default(), cast };
         let chain = parent.map_or(0, |parent| parent.get().chain());
         let (call, _) = self.pack(function, format, payload, target, None, chain)?;
@@ -158,7 +157,7 @@ impl Client {
         if completions.is_none() && matches!(&posted, Posted::Sent(over) if over.has_room(&wake)) {
             return Ok(py.None());
         }
-        let posting = Posting::new(posted, wake, clock, function.to_owned());
+        let posting = Posting::new(posted, wake, Clock::new(None, None)?, function.to_owned());
         waiter.wait(py, Box::new(posting), 0, None)
     }
 

@@ -87,6 +87,13 @@ proptest! {
             _ => None,
         });
         prop_assert_eq!(parsed.layout(), layout);
+        for keys in [&[][..], &[Key::Receiver, Key::Origin], &[Key::Deadline]] {
+            let without = parsed.without(keys).build();
+            let is_kept = |(key, _): &(u8, &[u8])| keys.iter().all(|k| *k as u8 != *key);
+            prop_assert!(without.iter().eq(parsed.iter().filter(is_kept)));
+            let again = Fields::parse(Bytes::copy_from_slice(without.as_bytes()));
+            prop_assert_eq!(again.unwrap(), without);
+        }
     }
 
     #[test]
