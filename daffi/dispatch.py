@@ -206,10 +206,11 @@ class Dispatcher:
             except BaseException as error:
                 self.fail(job, error)
                 return False
+            del opened, payload, args, kwargs
             if oneway:
                 return job.done()
             outcome = [result]
-            del opened, payload, args, kwargs, result
+            del result
             self.finish(job, outcome)
         except BaseException:
             _log.exception(

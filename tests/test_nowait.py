@@ -6,6 +6,7 @@ import itertools
 import logging
 import time
 from collections.abc import Iterator
+from typing import Any, ClassVar
 
 import pytest
 from gates import Gate
@@ -20,6 +21,38 @@ from daffi.exceptions import TransmissionFailure
 def nowait_fails(text: str) -> None:
     """Raise where nobody listens."""
     raise ValueError(text)
+
+
+class Felt:
+    """Once it has arrived, it notes how many calls its worker has under way when it goes."""
+
+    worker: ClassVar[Any]
+    seen: ClassVar[list[int]] = []
+
+    def __init__(self) -> None:
+        self.arrived = False
+
+    def __del__(self) -> None:
+        if self.arrived:
+            self.seen.append(self.worker.stats()["running"])
+
+
+@callback
+def nowait_feels(felt: Felt) -> None:
+    """Let it know that it has arrived."""
+    felt.arrived = True
+
+
+async def test_what_a_call_brought_is_gone_before_the_call_is_over(
+    world: World, site: Site
+) -> None:
+    Felt.worker = site.worker
+    Felt.seen.clear()
+    await world.call(site.conn.rpc_nowait().nowait_feels, Felt())
+    await world.until(lambda: len(Felt.seen) == 1)
+    await world.call(site.conn.rpc(timeout=5).nowait_feels, Felt())
+    await world.until(lambda: len(Felt.seen) == 2)
+    assert Felt.seen == [1, 1]
 
 
 async def test_returns_at_once_and_runs(world: World, site: Site, gate: Gate) -> None:

@@ -50,6 +50,8 @@ pub(super) struct Outbox {
     pub(super) blocked: bool,
     /// Messages come that leave together; the task sees to them.
     pub(super) bulk: bool,
+    /// How many of those frames, or more, make a write of their own.
+    pub(super) together: usize,
     /// The link holds bytes back.
     pub(super) held: bool,
     /// Nothing more will be written.

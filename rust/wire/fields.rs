@@ -67,6 +67,8 @@ pub struct Fields {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 struct Keys(u16);
 
+const _: () = assert!((LAST_KNOWN as u32) < u16::BITS);
+
 impl Keys {
     fn of(key: u8) -> Self {
         Self(if key > LAST_KNOWN { 1 } else { 1 << key })

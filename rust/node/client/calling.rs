@@ -210,8 +210,9 @@ impl Client {
 
 /// What became of a call that nobody waits for.
 #[derive(Debug)]
+#[must_use = "it leaves with what comes later; see to that with `send`"]
 pub enum Posted {
-    /// It is on its way, over this connection.
+    /// It is in the outbox of this connection.
     Sent(Arc<Session>),
     /// It waits for credit or for the connection; its slot ends when it is sent.
     Waits(Pending),

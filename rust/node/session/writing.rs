@@ -14,10 +14,11 @@ use crate::sync::MutexGuard;
 
 /// So many bytes are enough for a write of their own,
 pub(super) const BULK: usize = 128 * 1024;
-/// or so many frames: who runs them would otherwise have nothing to do meanwhile.
-const MANY: usize = 256;
-/// An event loop, which has other work between two writes, holds back no more than so many.
-const MOST_HELD: usize = 64;
+/// or so many frames: who runs them would otherwise have nothing to do meanwhile. An event loop holds
+/// back no more than that;
+const MANY: usize = 64;
+/// where one such write follows the other, each may have twice as many, up to this.
+const MOST: usize = 256;
 /// Fewer are not worth one.
 const FEW: usize = 16;
 /// How long what came with [`Pace::Bulk`] waits for more, and large messages pause for small ones.
@@ -29,27 +30,8 @@ const LATER: Duration = Duration::from_millis(10);
 impl Session {
     /// Writes what is in the outbox, or sees to it that it is written, as `pace` says.
     pub(crate) fn flush(&self, pace: Pace) {
-        if pace == Pace::Bulk {
-            self.gather(|me| me.flush_now(Pace::Now));
-        } else if !holding::keep(self, MOST_HELD) {
+        if pace == Pace::Bulk || !holding::keep(self, MANY) {
             self.flush_now(pace);
-        }
-    }
-
-    /// What [`Pace::Bulk`] does. Where that is to write now, it is left to `flush`.
-    pub(in crate::node) fn gather(&self, flush: impl FnOnce(&Self)) {
-        if holding::keep(self, MOST_HELD) || self.is_foreign() {
-            return;
-        }
-        let mut outbox = self.outbox.lock();
-        if outbox.writing || outbox.closed {
-            return;
-        }
-        if outbox.queued >= BULK || outbox.frames >= MANY {
-            drop(outbox);
-            flush(self);
-        } else if !std::mem::replace(&mut outbox.bulk, true) {
-            self.kick.notify_one();
         }
     }
 
@@ -57,7 +39,7 @@ impl Session {
     /// lets go of half of them: with all of them in one write, and all answers in another, the two
     /// sides would take turns.
     pub(in crate::node) fn flush_call(&self, under_way: usize) {
-        if !holding::keep(self, (under_way / 2).clamp(FEW, MOST_HELD)) {
+        if !holding::keep(self, (under_way / 2).clamp(FEW, MANY)) {
             self.flush_now(Pace::Now);
         }
     }
@@ -66,22 +48,44 @@ impl Session {
         if self.is_foreign() {
             return;
         }
-        if pace == Pace::Soon {
-            self.kick.notify_one();
+        match pace {
+            Pace::Now => {
+                let outbox = self.outbox.lock();
+                if !outbox.writing && !outbox.closed {
+                    self.write(outbox);
+                }
+            }
+            Pace::Soon => self.kick.notify_one(),
+            Pace::Bulk => self.gather(|me| me.flush_now(Pace::Now)),
+            Pace::Later => {
+                let outbox = self.outbox.lock();
+                let waits = !outbox.writing && !outbox.closed && outbox.queued > 0;
+                drop(outbox);
+                if waits {
+                    self.flush_later();
+                }
+            }
+        }
+    }
+
+    /// What [`Pace::Bulk`] does. Where that is to write now, it is left to `flush`.
+    pub(in crate::node) fn gather(&self, flush: impl FnOnce(&Self)) {
+        if holding::keep(self, MANY) || self.is_foreign() {
             return;
         }
-        let outbox = self.outbox.lock();
+        let mut outbox = self.outbox.lock();
         if outbox.writing || outbox.closed {
             return;
         }
-        if pace == Pace::Now {
-            self.write(outbox);
-        } else {
-            let waits = outbox.queued > 0;
+        let most = outbox.together.clamp(MANY, MOST);
+        // A loop that was not told to keep it holds back enough.
+        if outbox.frames >= most || outbox.queued >= BULK || holding::holder_here().is_some() {
+            outbox.together = 2 * most;
             drop(outbox);
-            if waits {
-                self.flush_later();
-            }
+            flush(self);
+        } else if !std::mem::replace(&mut outbox.bulk, true) {
+            outbox.together = MANY;
+            self.kick.notify_one();
         }
     }
 

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::odd::{Manner, Odd};
 use super::{Bare, Heard, PATIENCE, body, large, pattern, tcp};
-use crate::node::{HEARTBEAT, Pace};
+use crate::node::{HEARTBEAT, Pace, hold, let_go};
 use crate::wire::{FieldsBuilder, Frame, Key, Kind};
 
 const TINY: [Manner; 2] = [Manner::Slow(1), Manner::Holding(1)];
@@ -45,6 +45,37 @@ async fn small_messages_arrive_whole_and_in_order() {
         assert_eq!(sender.session.traffic().2, 0, "{manner:?}");
         let faults = [near_faults.lock().clone(), far_faults.lock().clone()].concat();
         assert_eq!(faults, [""; 0], "{manner:?}");
+    }
+}
+
+/// After how many of `count` small messages that leave together they are written.
+fn written_after(heard: &Heard, count: u64) -> Vec<u64> {
+    let mut after = Vec::new();
+    for nth in 1..=count {
+        heard.session.put(call(nth, 10));
+        heard.session.gather(|session| {
+            after.push(nth);
+            session.flush(Pace::Now);
+        });
+    }
+    after
+}
+
+/// On one thread, so that the task of the connection does nothing meanwhile.
+#[tokio::test]
+async fn what_leaves_together_is_written_by_more_and_more() {
+    let (near, far) = tcp().await;
+    let (sender, mut receiver) = (Heard::on(near), Heard::on(far));
+    assert_eq!(written_after(&sender, 1000), [64, 64 + 128, 64 + 128 + 256, 64 + 128 + 512, 960]);
+    for nth in 1..=1000 {
+        assert_eq!(receiver.next().await.frame.id, nth);
+    }
+    hold(1);
+    let held = written_after(&sender, 200);
+    let_go();
+    assert_eq!(held, [64, 128, 192], "a loop has other work meanwhile");
+    for nth in 1..=200 {
+        assert_eq!(receiver.next().await.frame.id, nth);
     }
 }
 
