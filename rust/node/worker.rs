@@ -309,7 +309,8 @@ impl Worker {
     }
 }
 
-/// What a frame says without its body. It keeps the fields only where they tell how that is laid out.
+/// Takes what a frame says from its body, which keeps the fields only where they tell how it is laid
+/// out.
 fn behead(frame: &mut Frame) -> Frame {
     let fields = match frame.fields.get(Key::Layout) {
         Some(_) => frame.fields.clone(),
